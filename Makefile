@@ -1,0 +1,61 @@
+# Each line can be run by hand. GNU make 3.81, which macOS brings, is enough.
+VENV     := .venv
+RUN      := $(VENV)/bin/
+PACKAGES := catalog chassis contracts integrity launcher router simulator sync
+FOLDERS  := $(sort $(wildcard libs/* services/*))
+SOURCES  := $(wildcard libs/*/src services/*/src tests benchmarks)
+PYTHONS  := $(RUN)python $(PYTHON) python3.13 python3.14 python3.12 python3
+UV       := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(RUN)uv)
+
+.PHONY: up reset check test fix bench lock clean
+
+up: $(VENV)/.installed         ## start everything here and say where it is; Ctrl-C stops it
+	@$(RUN)python -m modelbus.launcher up
+
+reset: $(VENV)/.installed      ## forget all data
+	@$(RUN)python -m modelbus.launcher reset
+
+check: $(VENV)/.installed      ## format, lint, types, import contracts
+	$(RUN)ruff format --check .
+	$(RUN)ruff check .
+	$(RUN)mypy $(SOURCES)
+	$(RUN)lint-imports
+
+test: check                    ## all of check, then the tests
+	$(RUN)python -m pytest
+
+fix: $(VENV)/.installed        ## format, and repair what ruff can
+	$(RUN)ruff format .
+	$(RUN)ruff check --fix .
+
+bench: $(VENV)/.installed      ## measure, and print the tables
+	$(RUN)python benchmarks/run.py
+
+lock: $(VENV)/.installed       ## pin what the pyproject.toml files ask for; LOCK=--upgrade takes the newest of all
+	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.12 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --quiet --output-file requirements.lock $(LOCK) \
+		$(PACKAGES:%=--no-emit-package modelbus-%)
+
+clean:                         ## remove the environment and the caches; data stays, see reset
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# An environment that works is kept and brought up to date. Running each candidate decides which Python makes a new
+# one: a version manager may put a `python3.13` on PATH that only says that it has none.
+$(VENV)/.installed: requirements.lock pyproject.toml $(FOLDERS:%=%/pyproject.toml)
+	@python=""; for candidate in $(PYTHONS); do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1; then \
+			python="$$candidate"; break; fi; done; \
+	if [ -z "$$python" ]; then \
+		echo "Modelbus needs Python 3.12 or newer: install it, or name it with make PYTHON=/path/to/python." >&2; \
+		exit 10; fi; \
+	if [ "$$python" != $(RUN)python ]; then \
+		echo "Making $(VENV) with $$("$$python" --version) ($$python)"; \
+		"$$python" -m venv --clear $(VENV) || { rm -rf $(VENV); \
+			echo "Python can't make an environment: install its venv package (Debian and Ubuntu: python3-venv)." >&2; \
+			exit 14; }; fi
+	@test -x "$(UV)" || { $(RUN)python -m pip --version >/dev/null 2>&1 || $(RUN)python -m ensurepip >/dev/null; \
+		sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv.lock && \
+		$(RUN)python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock; }
+	$(UV) pip install --quiet --python $(RUN)python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(RUN)python --no-deps --no-build-isolation $(FOLDERS:%=--editable %)
+	@touch $@

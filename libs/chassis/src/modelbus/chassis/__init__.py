@@ -1,0 +1,1 @@
+"""What every service stands on: database, outbox, bus, feed, problems, health, logs; it knows no service."""

@@ -1,0 +1,77 @@
+"""PostgreSQL: the doors open transactions here, write through `transaction`, read through `reading`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from modelbus.chassis.outbox import Outbox
+
+STATEMENT_TIMEOUT_MS = 60_000
+LOCK_TIMEOUT_MS = 15_000
+CONNECT_TIMEOUT_S = 5
+
+
+class Database:
+    """Sessions of one service on its own schema."""
+
+    def __init__(self, url: str, *, service: str, pool: int = 10, outbox: Outbox | None = None) -> None:
+        self.dsn = plain_dsn(url)
+        """The URL as asyncpg takes it, for the connections that need no session."""
+        self.outbox = outbox
+        self._engine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=10,
+            # A restarted server leaves dead connections in the pool; one round trip finds them.
+            pool_pre_ping=True,
+            connect_args={
+                "timeout": CONNECT_TIMEOUT_S,
+                "server_settings": {
+                    "application_name": f"modelbus-{service}",
+                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                    "lock_timeout": str(LOCK_TIMEOUT_MS),
+                    "timezone": "UTC",
+                },
+            },
+        )
+        self._sessions = async_sessionmaker(self._engine, expire_on_commit=False, autoflush=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that commits, events included, when the block ends without an error.
+
+        The events' numbers are taken as the last statement, so the head stays locked only until the commit.
+        """
+        async with self._sessions() as session, session.begin():
+            yield session
+            if self.outbox is not None:
+                await self.outbox.flush(session)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """Open one consistent view that PostgreSQL itself refuses to write through."""
+        async with self._sessions() as session, session.begin():
+            await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            yield session
+
+    async def problem(self) -> str | None:
+        """Answer why the database can't be used now; None when it can."""
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except Exception as error:  # noqa: BLE001 - readiness reports whatever the driver raises
+            return f"PostgreSQL does not answer: {type(error).__name__}"
+        return None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+def plain_dsn(url: str) -> str:
+    """Answer the URL without a driver name, password included."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

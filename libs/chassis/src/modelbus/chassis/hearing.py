@@ -1,0 +1,197 @@
+"""Hearing: typed handlers on a durable pull consumer; what fails is retried later, what can't succeed is parked.
+
+Handlers run one after another in the order of delivery, each in a transaction that commits before the message is
+acknowledged: at least once, so every handler is idempotent by revision or unique key.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsMessage, PullSub
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.contextvars import bound_contextvars
+
+from modelbus.chassis import topology
+from modelbus.chassis.database import Database
+from modelbus.chassis.logs import logger
+from modelbus.chassis.loops import is_outage
+from modelbus.chassis.messaging import Bus
+from modelbus.chassis.parking import Parking
+from modelbus.contracts.bus import Consumer
+from modelbus.contracts.envelope import Envelope, MalformedEnvelopeError, read_envelope
+from modelbus.contracts.event import Event, read_event
+
+WATCH_EVERY_S = 2.0
+LONGEST_RETRY_S = 60.0
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard[E: Event]:
+    """An event as it was heard: the fact, and what the bus says about it."""
+
+    event: E
+    envelope: Envelope
+
+    @property
+    def revision(self) -> int:
+        """Answer the event's place in its teller's order; 0 where the teller does not number."""
+        return self.envelope.revision or 0
+
+
+type Handler[E: Event] = Callable[[AsyncSession, Heard[E]], Awaitable[None]]
+
+
+class Hearing:
+    """The handlers of one durable consumer: declare with `hear`, connect with `attach`."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self.consumer = consumer
+        self._handlers: dict[str, tuple[type[Event], Handler[Any]]] = {}
+        self._turn = asyncio.Lock()
+        self._problem: str | None = "not attached"
+        self.heard = 0
+
+    def hear[E: Event](self, event_type: type[E]) -> Callable[[Handler[E]], Handler[E]]:
+        """Register the handler of a type; it gets an open transaction and the event."""
+        if event_type not in self.consumer.events:
+            raise ValueError(f"consumer {self.consumer.durable} does not subscribe to {event_type.type}")
+
+        def register(handler: Handler[E]) -> Handler[E]:
+            self._handlers[event_type.type] = (event_type, handler)
+            return handler
+
+        return register
+
+    def attach(self, bus: Bus, database: Database, parking: Parking) -> None:
+        """Subscribe on the bus; messages flow once it is connected."""
+        missing = {event.type for event in self.consumer.events} - self._handlers.keys()
+        if missing:
+            raise ValueError(f"consumer {self.consumer.durable} has no handler for {sorted(missing)}")
+        self._bus, self._database, self._parking = bus, database, parking
+        parking.retry_with(self.consumer.durable, self._retry_parked)
+        self._subscriber = bus.broker.subscriber(
+            self.consumer.stream.subjects[0],
+            stream=JStream(self.consumer.stream.name, declare=False),
+            durable=self.consumer.durable,
+            config=topology.consumer_config(self.consumer),
+            # One at a time: the handlers of a larger batch would be started together, in any order.
+            pull_sub=PullSub(batch_size=1, timeout=5.0),
+            ack_policy=AckPolicy.MANUAL,
+            decoder=_undecoded,
+        )
+
+        async def deliver(_body: bytes, message: NatsMessage) -> None:
+            # The lock keeps an administrator's retry of a parked message from running beside it.
+            async with self._turn:
+                await self._deliver(message.raw_message)
+
+        self._subscriber(deliver)
+
+    async def watch(self) -> None:
+        """Find out whether the consumer still exists and mend it; to be repeated, it is the watchdog.
+
+        The pull subscriber itself neither notices nor says that its consumer was deleted.
+        """
+        client = await self._bus.connected()
+        context = client.jetstream(timeout=2.0)
+        try:
+            await context.consumer_info(self.consumer.stream.name, self.consumer.durable)
+        except NotFoundError:
+            log.warning("consumer is gone and is created anew", consumer=self.consumer.durable)
+            self._problem = f"consumer {self.consumer.durable} was deleted"
+            await topology.ensure(context)
+            await self._subscriber.stop()
+            await self._subscriber.start()
+        except (NatsError, OSError, TimeoutError) as error:
+            self._problem = f"consumer {self.consumer.durable} can't be asked: {error!r}"
+            return
+        self._problem = None
+
+    async def problem(self) -> str | None:
+        """Answer why nothing may be heard now; None when all is well."""
+        return self._problem
+
+    async def _deliver(self, message: Msg) -> None:
+        try:
+            envelope = read_envelope(message.headers, message.data)
+        except MalformedEnvelopeError as error:
+            await self._park(message, None, repr(error), tries=1)
+            return
+        with bound_contextvars(event_id=str(envelope.id), event_type=envelope.type, correlation_id=str(envelope.id)):
+            await self._handle_or_retry(message, envelope)
+
+    async def _handle_or_retry(self, message: Msg, envelope: Envelope) -> None:
+        tries = message.metadata.num_delivered or 1
+        try:
+            await self._handle(envelope)
+        except ValidationError as error:
+            await self._park(message, envelope, f"body does not parse: {error}", tries=tries)
+        except Exception as error:
+            # An outage is not the message's fault: it may come again as often as it takes.
+            if is_outage(error):
+                log.warning("event waits for an outage to end", error=repr(error), tries=tries)
+                await message.nak(delay=retry_delay_s(min(tries, 4)))
+            elif tries >= self.consumer.max_tries:
+                log.exception("event is parked", tries=tries)
+                await self._park(message, envelope, repr(error), tries=tries)
+            else:
+                log.warning("event is retried", error=repr(error), tries=tries, exc_info=True)
+                await message.nak(delay=retry_delay_s(tries))
+        else:
+            await message.ack()
+
+    async def _handle(self, envelope: Envelope) -> None:
+        known = self._handlers.get(envelope.type)
+        if known is None:
+            return  # A newer teller's type on a subject of ours; nothing here depends on it.
+        event_type, handler = known
+        event = read_event(event_type, envelope.data)
+        async with self._database.transaction() as session:
+            await handler(session, Heard(event, envelope))
+        self.heard += 1
+
+    async def _park(self, message: Msg, envelope: Envelope | None, reason: str, *, tries: int) -> None:
+        try:
+            await self._parking.park(
+                consumer=self.consumer.durable,
+                subject=message.subject,
+                headers=dict(message.headers or {}),
+                body=message.data,
+                reason=reason,
+                tries=tries,
+                event_id=envelope.id if envelope else None,
+                parked_at=datetime.now(UTC),
+            )
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            await message.nak(delay=retry_delay_s(3))
+        else:
+            await message.ack()
+
+    async def _retry_parked(self, headers: dict[str, str], body: bytes) -> None:
+        async with self._turn:
+            await self._handle(read_envelope(headers, body))
+
+
+def retry_delay_s(tries: int) -> float:
+    """Answer how long to wait before the next delivery: doubling from 0.2 s to 60 s, with jitter."""
+    longest = min(LONGEST_RETRY_S, 0.2 * 2.0**tries)
+    return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load
+
+
+async def _undecoded(message: Any) -> bytes:
+    """Leave the body alone: a payload that does not parse must reach us to be parked."""
+    body: bytes = message.body
+    return body

@@ -1,0 +1,79 @@
+"""Repeated work that outlives outages: they are told and waited out; programming errors stop the process."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import asyncpg
+import httpx
+import nats.errors
+import nats.js.errors
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from modelbus.chassis.logs import logger
+
+OUTAGES: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    httpx.TransportError,
+    nats.errors.Error,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    InterfaceError,
+    OperationalError,
+    PoolTimeoutError,
+)
+"""What a neighbour's absence looks like."""
+
+LONGEST_PAUSE_S = 5.0
+
+log = logger(__name__)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether the error means that a neighbour is away, rather than that we are wrong."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OUTAGES)
+
+
+async def repeat(name: str, work: Callable[[], Awaitable[None]], *, every_s: float, jitter: float = 0.1) -> None:
+    """Do the work again and again, `every_s` seconds (give or take the jitter) after it ended.
+
+    An outage is logged once when it begins and once when it is over; the work is tried again with a growing pause.
+    """
+    failures = 0
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            failures += 1
+            if failures == 1:
+                log.warning("work is interrupted", work=name, error=repr(error))
+            await asyncio.sleep(pause_s(failures))
+            continue
+        if failures:
+            log.info("work goes on", work=name, after_failures=failures)
+            failures = 0
+        await asyncio.sleep(every_s * random.uniform(1 - jitter, 1 + jitter))  # noqa: S311 - spreads load
+
+
+def pause_s(failures: int) -> float:
+    """Answer how long to wait after that many failures in a row: doubling from 0.1 s to 5 s, with jitter."""
+    longest = min(LONGEST_PAUSE_S, 0.1 * 2.0 ** min(failures, 10))
+    return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load
+
+
+async def stop(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel the tasks and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task

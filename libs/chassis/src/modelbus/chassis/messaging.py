@@ -1,0 +1,112 @@
+"""The bus connection: one FastStream broker a service, started in the background, reconnecting for ever."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from modelbus.chassis.logs import logger
+from modelbus.chassis.loops import pause_s
+
+PUBLISH_TIMEOUT_S = 5.0
+PING_INTERVAL_S = 5
+PINGS_OUTSTANDING = 2
+PENDING_BYTES = 8 * 1024 * 1024
+
+log = logger(__name__)
+
+
+class Bus:
+    """A service's connection to NATS; absent NATS delays nothing but what needs it."""
+
+    def __init__(self, url: str, *, service: str) -> None:
+        self._errors = 0
+        self._connected = asyncio.Event()
+        self._starting: asyncio.Task[None] | None = None
+        self.reconnects = 0
+        self.broker = NatsBroker(
+            url.split(","),
+            name=f"modelbus-{service}",
+            connect_timeout=2,
+            # The client takes fractions of a second; the broker's annotation says int.
+            reconnect_time_wait=0.2,  # type: ignore[arg-type]
+            max_reconnect_attempts=-1,
+            ping_interval=PING_INTERVAL_S,
+            max_outstanding_pings=PINGS_OUTSTANDING,
+            pending_size=PENDING_BYTES,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnect,
+            reconnected_cb=self._on_reconnect,
+            # The client's own logger prints a traceback per attempt while NATS is away; our callbacks count instead.
+            logger=None,
+        )
+
+    def start(self) -> None:
+        """Connect in the background and start every subscriber once connected."""
+        self._starting = asyncio.create_task(self._connect(), name="bus")
+
+    async def _connect(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self.broker.start()
+            except (OSError, NatsError) as error:
+                failures += 1
+                if failures == 1:
+                    log.warning("bus is away", error=repr(error))
+                with suppress(Exception):
+                    await self.broker.stop()
+                await asyncio.sleep(pause_s(failures))
+            else:
+                log.info("bus is connected")
+                self._connected.set()
+                return
+
+    async def stop(self) -> None:
+        """Stop the subscribers and close the connection."""
+        if self._starting is not None:
+            self._starting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._starting
+        with suppress(NatsError, OSError, TimeoutError):
+            await self.broker.stop()
+
+    async def connected(self) -> Client:
+        """Wait for the first connection and answer the client; later losses are its own business to mend."""
+        await self._connected.wait()
+        client = self.broker.connection
+        assert isinstance(client, Client)  # noqa: S101 - start() has returned
+        return client
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the bus can be reached now."""
+        return self._connected.is_set() and bool(self.broker.connection.is_connected)
+
+    async def problem(self) -> str | None:
+        """Answer why the bus can't be used now; None when it can."""
+        return None if self.is_connected else "NATS is not connected"
+
+    async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Tell on core NATS, to whoever listens now.
+
+        Raises:
+            nats.errors.Error: the bus is away.
+        """
+        client = await self.connected()
+        await client.publish(subject, body, headers=dict(headers))
+
+    async def _on_error(self, error: Exception) -> None:
+        # Permission violations and slow consumers are told here and nowhere else.
+        if self._connected.is_set() and not isinstance(error, (OSError, TimeoutError)):
+            log.warning("bus reports an error", error=repr(error))
+
+    async def _on_disconnect(self) -> None:
+        log.warning("bus connection lost")
+
+    async def _on_reconnect(self) -> None:
+        self.reconnects += 1
+        log.info("bus connection is back", reconnects=self.reconnects)

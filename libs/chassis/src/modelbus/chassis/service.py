@@ -1,0 +1,153 @@
+"""A service's outer shape: one FastAPI app with the common doors, and a server that stops within bounds."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import Depends, FastAPI, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from modelbus.chassis import auth, health, problems
+from modelbus.chassis.database import Database
+from modelbus.chassis.ids import new_id
+from modelbus.chassis.logs import configure_logs, logger
+from modelbus.chassis.loops import stop
+from modelbus.chassis.outbox import committed_revision
+from modelbus.chassis.settings import ServiceSettings
+
+REQUEST_ID = "x-request-id"
+REVISION = "x-modelbus-revision"
+LONGEST_REQUEST_ID = 128
+
+type Job = Callable[[], Awaitable[None]]
+
+log = logger(__name__)
+
+
+async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    database: Database = request.app.state.database
+    async with database.transaction() as session:
+        yield session
+    request.state.revision = committed_revision(session)
+
+
+async def _reading(request: Request) -> AsyncIterator[AsyncSession]:
+    database: Database = request.app.state.database
+    async with database.reading() as session:
+        yield session
+
+
+# scope="function": the commit must precede the answer, or a caller could read before its own write.
+Transaction = Annotated[AsyncSession, Depends(_transaction, scope="function")]
+"""A session in a transaction that commits, events included, before the answer is sent."""
+Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
+"""A session on one consistent view, which refuses to write."""
+
+
+class RequestContext:
+    """ASGI middleware: gives each request an id, in the logs and in the answer, and tells the revision it took."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own signature
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(REQUEST_ID.encode(), b"").decode("latin-1")
+        request_id = given if 0 < len(given) <= LONGEST_REQUEST_ID and given.isprintable() else str(new_id())
+        state = scope.setdefault("state", {})
+
+        async def send_with_ids(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                if state.get("revision") is not None:
+                    headers[REVISION] = str(state["revision"])
+            await send(message)
+
+        with bound_contextvars(request_id=request_id):
+            await self._app(scope, receive, send_with_ids)
+
+
+def build(  # noqa: PLR0913 - the seven things in which services differ
+    *,
+    title: str,
+    description: str,
+    settings: ServiceSettings,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    checks: Mapping[str, health.Check],
+    statuses: Mapping[type[Exception], int],
+    for_services: tuple[str, ...] = (),
+) -> FastAPI:
+    """Build the app with ids, auth, limits, problems and health; the service adds its routes."""
+    app = FastAPI(
+        title=title,
+        description=description,
+        lifespan=lifespan,
+        max_body_size=settings.max_body_bytes,
+        # An interactive page that loads scripts from elsewhere has no place beside an administrator's token.
+        redoc_url=None,
+    )
+    app.include_router(health.routes(checks))
+    problems.install(app, statuses)
+    app.add_middleware(
+        auth.Gate,
+        tokens={
+            auth.ADMINISTRATOR: settings.admin_token.get_secret_value(),
+            auth.SERVICE: settings.service_token.get_secret_value(),
+        },
+        for_services=for_services,
+    )
+    app.add_middleware(RequestContext)
+    return app
+
+
+@asynccontextmanager
+async def running(jobs: Mapping[str, Awaitable[None]]) -> AsyncIterator[None]:
+    """Run the jobs beside the block; one that ends by an error stops the process, for a supervisor to restart."""
+
+    def report(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("a job failed and the service stops", job=task.get_name(), exc_info=task.exception())
+            signal.raise_signal(signal.SIGTERM)
+
+    tasks = []
+    for name, job in jobs.items():
+        task = asyncio.ensure_future(job)
+        assert isinstance(task, asyncio.Task)  # noqa: S101 - jobs are coroutines
+        task.set_name(name)
+        task.add_done_callback(report)
+        tasks.append(task)
+    try:
+        yield
+    finally:
+        await stop([task for task in tasks if not task.done()])
+
+
+def start[S: ServiceSettings](create_app: Callable[[S], Any], settings: S, *, name: str) -> None:
+    """Configure the logs, assemble the service, and serve it until it is told to stop."""
+    configure_logs(name, settings.log_level, settings.log_format)
+    serve(create_app(settings), settings)
+
+
+def serve(app: Any, settings: ServiceSettings) -> None:
+    """Serve until SIGTERM or SIGINT; running requests get `shutdown_s` seconds to end."""
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=int(settings.shutdown_s),
+    )

@@ -1,0 +1,98 @@
+"""The one step that creates streams and consumers; idempotent, and the only place that does."""
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import NotFoundError
+
+from modelbus.chassis.logs import logger
+from modelbus.contracts.bus import ADVISORIES, CONSUMERS, STREAMS, Consumer, Stream
+
+DUPLICATE_WINDOW_S = 120
+MAX_DELIVER = 1000
+ADVISORIES_STREAM = "ADVISORIES"
+ADVISORIES_BYTES = 16 * 1024 * 1024
+
+log = logger(__name__)
+
+
+def stream_config(stream: Stream) -> StreamConfig:
+    """Say how the stream is kept: on disk, oldest out first, in whole and in order."""
+    return StreamConfig(
+        name=stream.name,
+        subjects=stream.subjects,
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        max_bytes=stream.max_bytes,
+        duplicate_window=DUPLICATE_WINDOW_S,
+        allow_direct=True,
+    )
+
+
+def consumer_config(consumer: Consumer) -> ConsumerConfig:
+    """Say how the consumer is served; retries are delayed by the hearer, so no `backoff` here."""
+    return ConsumerConfig(
+        name=consumer.durable,
+        durable_name=consumer.durable,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=consumer.ack_wait_s,
+        # Far beyond our own tries: the second net, for a message that kills its hearer before it can be parked.
+        max_deliver=MAX_DELIVER,
+        max_ack_pending=consumer.max_ack_pending,
+        filter_subjects=[event.type for event in consumer.events],
+    )
+
+
+async def ensure(context: JetStreamContext) -> None:
+    """Create or update every stream and consumer; what is as it should be is not touched."""
+    for stream in STREAMS:
+        await _ensure_stream(context, stream_config(stream))
+    await _ensure_stream(
+        context,
+        StreamConfig(
+            name=ADVISORIES_STREAM,
+            subjects=[ADVISORIES],
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.OLD,
+            max_bytes=ADVISORIES_BYTES,
+        ),
+    )
+    for consumer in CONSUMERS:
+        await _ensure_consumer(context, consumer)
+
+
+async def _ensure_stream(context: JetStreamContext, wanted: StreamConfig) -> None:
+    try:
+        found = (await context.stream_info(wanted.name or "")).config
+    except NotFoundError:
+        await context.add_stream(wanted)
+        log.info("stream created", stream=wanted.name)
+        return
+    if (found.subjects, found.max_bytes) != (wanted.subjects, wanted.max_bytes):
+        await context.update_stream(wanted)
+        log.info("stream updated", stream=wanted.name)
+
+
+async def _ensure_consumer(context: JetStreamContext, consumer: Consumer) -> None:
+    wanted = consumer_config(consumer)
+    try:
+        found = (await context.consumer_info(consumer.stream.name, consumer.durable)).config
+    except NotFoundError:
+        found = None
+    if found is None or (found.filter_subjects, found.ack_wait, found.max_ack_pending) != (
+        wanted.filter_subjects,
+        wanted.ack_wait,
+        wanted.max_ack_pending,
+    ):
+        # Creating a durable consumer that exists updates it and keeps its place.
+        await context.add_consumer(consumer.stream.name, wanted)
+        log.info("consumer set", consumer=consumer.durable, stream=consumer.stream.name)

@@ -1,0 +1,94 @@
+"""Streams and durable consumers of the bus, as data: one topology step creates them, nobody else does."""
+
+from dataclasses import dataclass
+
+from modelbus.contracts import catalog, references, sync, usage
+from modelbus.contracts.event import Event
+
+HEADER_REVISION = "ce-revision"
+HEADER_EPOCH = "ce-epoch"
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A JetStream stream; where order matters exactly one service publishes to it."""
+
+    name: str
+    teller: str
+    events: tuple[type[Event], ...]
+    max_bytes: int
+    """Oldest messages go first beyond this size, so the last one, the relay's cursor, always stays."""
+
+    @property
+    def subjects(self) -> list[str]:
+        """List the subjects one by one; no wildcard crosses publishers."""
+        return [event.type for event in self.events]
+
+
+CATALOG = Stream(
+    name="CATALOG",
+    teller="catalog",
+    events=(
+        *catalog.CHANGES.values(),
+        catalog.ModelAvailable,
+        catalog.ModelUnavailable,
+        catalog.SourceAvailable,
+        catalog.SourceUnavailable,
+        catalog.SyncRequested,
+        catalog.CatalogSynced,
+        catalog.ListingRefused,
+        catalog.CatalogReset,
+    ),
+    max_bytes=GIB,
+)
+SYNC = Stream(name="SYNC", teller="sync", events=(sync.ListingFetched, sync.SyncFailed), max_bytes=GIB // 16)
+INTEGRITY = Stream(
+    name="INTEGRITY",
+    teller="integrity",
+    events=(references.ReferenceStale, references.ReferenceRestored),
+    max_bytes=GIB // 16,
+)
+USAGE = Stream(name="USAGE", teller="router", events=(usage.UsageRecorded,), max_bytes=GIB)
+ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
+
+STREAMS: tuple[Stream, ...] = (CATALOG, SYNC, INTEGRITY, USAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A durable pull consumer; replicas of a service share its work."""
+
+    durable: str
+    stream: Stream
+    events: tuple[type[Event], ...]
+    ack_wait_s: float = 30.0
+    """Redelivered after that many seconds without an answer; must outlast the slowest handler."""
+    max_tries: int = 8
+    """After that many tries a message that fails for another reason than an outage is parked."""
+    max_ack_pending: int = 500
+
+
+SYNC_HEARS_CATALOG = Consumer(
+    durable="sync",
+    stream=CATALOG,
+    events=(catalog.SyncRequested, catalog.CatalogSynced, catalog.ListingRefused),
+)
+CATALOG_HEARS_SYNC = Consumer(durable="catalog", stream=SYNC, events=(sync.ListingFetched,), ack_wait_s=120.0)
+INTEGRITY_HEARS_CATALOG = Consumer(
+    durable="integrity",
+    stream=CATALOG,
+    events=(
+        catalog.ModelChanged,
+        catalog.SourceChanged,
+        catalog.ChainChanged,
+        catalog.ComplexityChanged,
+        catalog.ScopeChanged,
+        catalog.ModelUnavailable,
+        catalog.ModelAvailable,
+        catalog.CatalogReset,
+    ),
+)
+
+CONSUMERS: tuple[Consumer, ...] = (SYNC_HEARS_CATALOG, CATALOG_HEARS_SYNC, INTEGRITY_HEARS_CATALOG)

@@ -1,0 +1,222 @@
+"""What the catalog tells: changes of its records, models and sources that came or went, listings applied."""
+
+from datetime import datetime
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+from modelbus.contracts import records
+from modelbus.contracts.event import Event
+
+
+class RecordChanged[R: records.Record](Event):
+    """A record has a new state, or is deleted."""
+
+    id: UUID
+    record: R | None
+    """The whole new state; None exactly when deleted."""
+    deleted: bool = False
+
+    @classmethod
+    def to(cls, record: R) -> Self:
+        """Tell the new state."""
+        return cls(id=record.id, record=record)
+
+    @classmethod
+    def gone(cls, record_id: UUID) -> Self:
+        """Tell that the thing is no more."""
+        return cls(id=record_id, record=None, deleted=True)
+
+    def about(self) -> UUID:
+        """Answer the record's id."""
+        return self.id
+
+
+class SupplierChanged(RecordChanged[records.SupplierRecord]):
+    """A supplier was created, changed or deleted."""
+
+    type: ClassVar[str] = "supplier.changed"
+
+
+class CredentialChanged(RecordChanged[records.CredentialRecord]):
+    """A credential was created, changed or deleted; the secret is sealed."""
+
+    type: ClassVar[str] = "credential.changed"
+
+
+class ModelChanged(RecordChanged[records.ModelRecord]):
+    """A model was created, changed or deleted, or its availability flipped."""
+
+    type: ClassVar[str] = "model.changed"
+
+
+class SourceChanged(RecordChanged[records.SourceRecord]):
+    """A source was created, changed or deleted, or its availability flipped."""
+
+    type: ClassVar[str] = "source.changed"
+
+
+class ChainChanged(RecordChanged[records.ChainRecord]):
+    """A fallback chain was created, changed or deleted."""
+
+    type: ClassVar[str] = "chain.changed"
+
+
+class ComplexityChanged(RecordChanged[records.ComplexityRecord]):
+    """A complexity routing was created, changed or deleted."""
+
+    type: ClassVar[str] = "complexity.changed"
+
+
+class ScopeChanged(RecordChanged[records.ScopeRecord]):
+    """A scope was created, changed or deleted."""
+
+    type: ClassVar[str] = "scope.changed"
+
+
+class AccessKeyChanged(RecordChanged[records.AccessKeyRecord]):
+    """An access key was created, changed or deleted; only its hash is told."""
+
+    type: ClassVar[str] = "access_key.changed"
+
+
+class ModelAvailable(Event):
+    """The first source of a model became available."""
+
+    type: ClassVar[str] = "model.available"
+
+    model_id: UUID
+    name: str
+    since: datetime
+
+    def about(self) -> UUID:
+        """Answer the model's id."""
+        return self.model_id
+
+
+class ModelUnavailable(Event):
+    """The last source of a model ceased, or the model itself was disabled or deleted."""
+
+    type: ClassVar[str] = "model.unavailable"
+
+    model_id: UUID
+    name: str
+    reason: str
+    """Why: `delisted`, `disabled`, `supplier_disabled`, `no_credential`, `deleted` ..."""
+    since: datetime
+    previous_source_ids: list[UUID]
+    """The sources that served it until now."""
+
+    def about(self) -> UUID:
+        """Answer the model's id."""
+        return self.model_id
+
+
+class SourceAvailable(Event):
+    """A supplier's offer of a model came or came back."""
+
+    type: ClassVar[str] = "source.available"
+
+    source_id: UUID
+    model_id: UUID
+    supplier_id: UUID
+
+    def about(self) -> UUID:
+        """Answer the source's id."""
+        return self.source_id
+
+
+class SourceUnavailable(Event):
+    """A supplier's offer of a model went."""
+
+    type: ClassVar[str] = "source.unavailable"
+
+    source_id: UUID
+    model_id: UUID
+    supplier_id: UUID
+    reason: str
+
+    def about(self) -> UUID:
+        """Answer the source's id."""
+        return self.source_id
+
+
+class SyncRequested(Event):
+    """An administrator, or a new credential, asks for a listing of a supplier."""
+
+    type: ClassVar[str] = "sync.requested"
+
+    run_id: UUID
+    supplier_id: UUID
+    cause: str
+    """`administrator` or `credential`."""
+
+    def about(self) -> UUID:
+        """Answer the run's id."""
+        return self.run_id
+
+
+class CatalogSynced(Event):
+    """A listing has been applied whole; every change of it was told before, in the same transaction."""
+
+    type: ClassVar[str] = "catalog.synced"
+
+    run_id: UUID
+    supplier_id: UUID
+    added: int
+    """Sources that are new, or came back."""
+    changed: int
+    removed: int
+    """Sources that went: missing from as many listings as the supplier's removal rule asks."""
+    held: int
+    """Sources that are missing but still within the removal rule."""
+    unchanged: int
+    changes: int
+    """Events told just before this one in the same transaction, with the revisions from `revision - changes` on."""
+
+    def about(self) -> UUID:
+        """Answer the run's id."""
+        return self.run_id
+
+
+class ListingRefused(Event):
+    """The catalog did not apply a listing, and says why; nothing was changed."""
+
+    type: ClassVar[str] = "listing.refused"
+
+    run_id: UUID
+    supplier_id: UUID
+    reason: str
+
+    def about(self) -> UUID:
+        """Answer the run's id."""
+        return self.run_id
+
+
+class CatalogReset(Event):
+    """The numbering started anew, because the stream was lost or the truth restored: take a snapshot."""
+
+    type: ClassVar[str] = "catalog.reset"
+
+    epoch: UUID
+
+
+class CatalogHeartbeat(Event):
+    """Where the truth stands, read from the database each second; told on core NATS, never stored."""
+
+    type: ClassVar[str] = "catalog.heartbeat"
+
+    epoch: UUID
+    revision: int
+
+
+CHANGES: dict[str, type[RecordChanged[Any]]] = {
+    records.SupplierRecord.kind: SupplierChanged,
+    records.CredentialRecord.kind: CredentialChanged,
+    records.ModelRecord.kind: ModelChanged,
+    records.SourceRecord.kind: SourceChanged,
+    records.ChainRecord.kind: ChainChanged,
+    records.ComplexityRecord.kind: ComplexityChanged,
+    records.ScopeRecord.kind: ScopeChanged,
+    records.AccessKeyRecord.kind: AccessKeyChanged,
+}
+"""The change event of each kind of record."""

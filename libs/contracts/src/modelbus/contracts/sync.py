@@ -1,0 +1,75 @@
+"""What sync tells, and the normalised listing that the catalog reads from it by claim check."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from modelbus.contracts.event import Event
+from modelbus.contracts.records import CostPrices
+
+
+class ListedModel(BaseModel):
+    """One model as a supplier lists it, in our words; None where the listing does not say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upstream_name: str
+    display_name: str | None = None
+    model_type: str = "language"
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    cost: CostPrices = CostPrices()
+
+
+class LeftOut(BaseModel):
+    """An entry of a listing that did not become a model, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upstream_name: str
+    reason: str
+
+
+class Listing(BaseModel):
+    """What a supplier answered when asked for its models, normalised."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: UUID
+    supplier_id: UUID
+    digest: str
+    """SHA-256 over the normalised models in order of name, lower-case hexadecimal."""
+    models: list[ListedModel]
+    left_out: list[LeftOut]
+
+
+class ListingFetched(Event):
+    """A listing was read and normalised; it waits where `listing_url` says."""
+
+    type: ClassVar[str] = "listing.fetched"
+
+    run_id: UUID
+    supplier_id: UUID
+    digest: str
+    count: int
+    listing_url: str
+    """Path on the sync service, for instance `/api/v1/runs/{run_id}/listing`."""
+
+    def about(self) -> UUID:
+        """Answer the run's id."""
+        return self.run_id
+
+
+class SyncFailed(Event):
+    """Sync gave a listing up; the catalog is as it was."""
+
+    type: ClassVar[str] = "sync.failed"
+
+    run_id: UUID
+    supplier_id: UUID
+    reason: str
+
+    def about(self) -> UUID:
+        """Answer the run's id."""
+        return self.run_id

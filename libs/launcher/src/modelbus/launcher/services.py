@@ -1,0 +1,118 @@
+"""The services and the steps before them: which command, and what each may know."""
+
+import json
+import socket
+import sys
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from modelbus.launcher.home import Home
+from modelbus.launcher.program import Program, Step
+from modelbus.launcher.secrets import ROLES, Secrets
+from modelbus.launcher.settings import Settings
+
+DATABASE = "modelbus"
+SERVICES = ("catalog", "router", "sync", "integrity")
+
+
+class Service(Program):
+    """A program that answers HTTP, and says so on one of its paths."""
+
+    def __init__(self, name: str, home: Home, arguments: list[str], environment: Mapping[str, str], ready: str) -> None:
+        super().__init__(name, home.log(name))
+        self._arguments, self._environment, self._ready = arguments, environment, ready
+
+    def command(self) -> list[str]:
+        """Name the service's module and its arguments."""
+        return [sys.executable, "-m", f"modelbus.{self.name}", *self._arguments]
+
+    def environment(self) -> Mapping[str, str]:
+        """What the service sees."""
+        return self._environment
+
+    def is_ready(self) -> bool:
+        """Ask it."""
+        return self.is_running and answers(self._ready)
+
+
+class Line:
+    """Everything that is started after the servers, as the settings and secrets of this installation have it."""
+
+    def __init__(self, settings: Settings, home: Home, secrets: Secrets, nats_url: str, superuser_url: str) -> None:
+        self.settings, self.home, self.secrets = settings, home, secrets
+        self.nats_url, self.superuser_url = nats_url, superuser_url
+
+    def provision(self) -> Step:
+        """Create the database, and a role and a schema per service."""
+        passwords = json.dumps(self.secrets.role_passwords)
+        known = {"MODELBUS_SUPERUSER_URL": self.superuser_url, "MODELBUS_ROLE_PASSWORDS": passwords}
+        return self._step("provision", ["modelbus.chassis", "provision"], known)
+
+    def topology(self) -> Step:
+        """Create streams and consumers."""
+        return self._step("topology", ["modelbus.chassis", "topology"], {"MODELBUS_NATS_URL": self.nats_url})
+
+    def migrations(self) -> list[Step]:
+        """Bring every schema up to date."""
+        return [
+            self._step(f"{role}-migrate", [f"modelbus.{role}", "migrate"], self._service_environment(role))
+            for role in ROLES
+        ]
+
+    def services(self) -> list[Service]:
+        """Everything that serves, the simulator included."""
+        served = [
+            Service(name, self.home, ["serve"], self._service_environment(name), self._url(name, "/health/ready"))
+            for name in SERVICES
+        ]
+        listen = ["--host", self.settings.host, "--port", str(self.settings.ports["simulator"])]
+        ready = self._url("simulator", "/_control")
+        return [*served, Service("simulator", self.home, ["serve", *listen], self._environment({}), ready)]
+
+    def _url(self, name: str, path: str) -> str:
+        return self.settings.url(name) + path
+
+    def _step(self, name: str, module: list[str], known: Mapping[str, str]) -> Step:
+        return Step(name, self.home.log(name), [sys.executable, "-m", *module], self._environment(known))
+
+    def _service_environment(self, name: str) -> dict[str, str]:
+        state = self.home.state(name)
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._environment(
+            {
+                "MODELBUS_HOST": self.settings.host,
+                "MODELBUS_PORT": str(self.settings.ports[name]),
+                "MODELBUS_NATS_URL": self.nats_url,
+                "MODELBUS_ADMIN_TOKEN": self.secrets.admin_token,
+                "MODELBUS_SERVICE_TOKEN": self.secrets.service_token,
+                "MODELBUS_MASTER_KEYS": self.secrets.master_key,
+                "MODELBUS_CATALOG_URL": self.settings.url("catalog"),
+                "MODELBUS_SYNC_URL": self.settings.url("sync"),
+                "MODELBUS_STATE_DIR": str(state),
+                **self._database(name),
+            }
+        )
+
+    def _database(self, name: str) -> dict[str, str]:
+        if name not in ROLES:
+            return {}
+        server = urlsplit(self.superuser_url)
+        way_in = f"{name}:{self.secrets.role_passwords[name]}@{server.hostname}:{server.port}"
+        return {"MODELBUS_DATABASE_URL": f"postgresql://{way_in}/{DATABASE}"}
+
+    def _environment(self, known: Mapping[str, str]) -> dict[str, str]:
+        # Unbuffered, so that the log holds the last words of a program that was killed.
+        return {**self.settings.environment, "PYTHONUNBUFFERED": "1", **known}
+
+
+def answers(url: str) -> bool:
+    """Say whether a GET answers 200; by hand, as an HTTP client takes longer to load than all services to answer."""
+    address = urlsplit(url)
+    host = address.hostname or ""
+    request = f"GET {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n"
+    try:
+        with socket.create_connection((host, address.port or 80), timeout=1) as connection:
+            connection.sendall(request.encode())
+            return connection.recv(12) == b"HTTP/1.1 200"
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""What the catalog can do, one verb per function."""

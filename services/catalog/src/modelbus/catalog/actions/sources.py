@@ -1,0 +1,84 @@
+"""What can be done with sources."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from modelbus.catalog.actions.availability import settle
+from modelbus.catalog.domain.availability import Reason
+from modelbus.catalog.domain.errors import AlreadyExistsError, DanglingReferenceError, NotFoundError
+from modelbus.catalog.domain.sources import Origin, Source
+from modelbus.catalog.store import models, sources, suppliers
+from modelbus.chassis.ids import new_id
+
+
+def new_source(fields: dict[str, Any], origin: Origin, now: datetime) -> Source:
+    """Make a source that is not available yet; settling decides."""
+    return Source(
+        **fields,
+        id=new_id(),
+        origin=origin,
+        missed=0,
+        is_listed=True,
+        is_available=False,
+        reason=Reason.NO_SOURCE,
+        since=now,
+        first_seen_at=now,
+        last_seen_at=now,
+        created_at=now,
+        updated_at=now,
+        deleted_at=None,
+    )
+
+
+async def create_source(session: AsyncSession, fields: dict[str, Any]) -> Source:
+    """Add an offer by hand; no listing ever removes it.
+
+    Raises:
+        DanglingReferenceError: there is no such supplier or model.
+        AlreadyExistsError: the supplier offers something under that upstream name already.
+    """
+    supplier_id, model_id = fields["supplier_id"], fields["model_id"]
+    try:
+        await suppliers.lock_supplier(session, supplier_id)
+    except NotFoundError as error:
+        raise DanglingReferenceError("supplier_id", "supplier", supplier_id) from error
+    held = await models.lock_models(session, [model_id])
+    if model_id not in held or held[model_id].deleted_at is not None:
+        raise DanglingReferenceError("model_id", "model", model_id)
+    offered = await sources.sources_of_supplier(session, supplier_id)
+    if any(each.upstream_name == fields["upstream_name"] for each in offered):
+        raise AlreadyExistsError("source of this supplier", "upstream_name", fields["upstream_name"])
+    source = new_source(fields, Origin.ADMINISTRATOR, datetime.now(UTC))
+    await sources.insert_sources(session, [source])
+    await settle(session, [model_id], changed_sources=[source.id])
+    return await sources.get_source(session, source.id)
+
+
+async def change_source(session: AsyncSession, source_id: UUID, fields: dict[str, Any]) -> Source:
+    """Change the given fields; taking the last available source of a model out makes it unavailable."""
+    source = await _lock(session, source_id)
+    changed = replace(source, **fields)
+    if changed == source:
+        return source
+    await sources.save_sources(session, [replace(changed, updated_at=datetime.now(UTC))])
+    await settle(session, [source.model_id], changed_sources=[source.id])
+    return await sources.get_source(session, source_id)
+
+
+async def delete_source(session: AsyncSession, source_id: UUID) -> None:
+    """Take an offer out of the catalog; the next listing that names it brings it back as a new one."""
+    source = await _lock(session, source_id)
+    now = datetime.now(UTC)
+    await sources.save_sources(session, [replace(source, deleted_at=now, updated_at=now)])
+    await settle(session, [source.model_id], changed_sources=[source_id])
+
+
+async def _lock(session: AsyncSession, source_id: UUID) -> Source:
+    """Hold the source's model, which stands for all its sources, and read the source as it then is."""
+    found = await sources.get_source(session, source_id)
+    await models.lock_models(session, [found.model_id])
+    return await sources.get_source(session, source_id)

@@ -1,0 +1,66 @@
+"""The feed over HTTP: how anyone follows the catalog, whatever happens to the bus."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, Query, Request
+from starlette.responses import Response
+
+from modelbus.catalog.actions import feed as actions
+from modelbus.catalog.actions.feed import KINDS, Feed
+from modelbus.catalog.domain.errors import UnknownKindError
+from modelbus.catalog.store.tables import outbox
+from modelbus.chassis.service import Reading
+
+routes = APIRouter(prefix="/api/v1", tags=["feed"])
+
+JSON = "application/json"
+
+
+def _feed(request: Request) -> Feed:
+    feed: Feed = request.app.state.feed
+    return feed
+
+
+TheFeed = Annotated[Feed, Depends(_feed)]
+
+
+@routes.get("/snapshot")
+async def snapshot(
+    feed: TheFeed,
+    kinds: Annotated[str | None, Query(max_length=500, description="Kinds of record, with commas between.")] = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+    accept_encoding: Annotated[str, Header()] = "",
+) -> Response:
+    """Show every record at the newest revision; the ETag is `<epoch>-<revision>`."""
+    body = await feed.snapshot(_kinds(kinds))
+    headers = {"ETag": body.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if if_none_match == body.tag:
+        return Response(status_code=304, headers=headers)
+    if "gzip" in accept_encoding:
+        return Response(body.zipped, media_type=JSON, headers={**headers, "Content-Encoding": "gzip"})
+    return Response(body.plain, media_type=JSON, headers=headers)
+
+
+@routes.get("/changes")
+async def changes(
+    session: Reading, after: Annotated[int, Query(ge=0, le=2**63 - 1)], epoch: UUID | None = None
+) -> Response:
+    """List the events after a revision, in order; 410 when they are kept no longer: take a snapshot then."""
+    return Response(msgspec.json.encode(await actions.changes_after(session, outbox, after, epoch)), media_type=JSON)
+
+
+@routes.get("/head")
+async def head(feed: TheFeed) -> Response:
+    """Show epoch, revision, and a digest of the records of each kind at that revision."""
+    return Response(msgspec.json.encode(await feed.head()), media_type=JSON)
+
+
+def _kinds(names: str | None) -> frozenset[str]:
+    if names is None:
+        return frozenset(KINDS)
+    asked = frozenset(name.strip() for name in names.split(","))
+    if unknown := asked - KINDS.keys():
+        raise UnknownKindError(sorted(unknown), sorted(KINDS))
+    return asked

@@ -1,0 +1,118 @@
+"""Sources over REST."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from modelbus.catalog.actions import sources as actions
+from modelbus.catalog.api.views import Changes, Cursor, Input, Limit, Name, Page, View, page_of
+from modelbus.catalog.store import sources as store
+from modelbus.chassis.service import Reading, Transaction
+from modelbus.contracts.records import CostPrices
+
+routes = APIRouter(prefix="/api/v1/sources", tags=["sources"])
+
+Priority = Annotated[int, Field(ge=0, le=1000, description="Lower is tried first.")]
+Weight = Annotated[int, Field(ge=1, le=1000, description="Share among sources of equal priority.")]
+
+
+class NewSource(Input):
+    """An offer made known by hand; listings make most of them."""
+
+    model_id: UUID
+    supplier_id: UUID
+    upstream_name: Name
+    """What the supplier calls the model."""
+    is_enabled: bool = True
+    priority: Priority = 100
+    weight: Weight = 1
+    cost: CostPrices = CostPrices()
+
+    def fields(self) -> dict[str, Any]:
+        """Answer what the source is made of."""
+        return {**self.model_dump(exclude={"cost"}), "cost": self.cost.model_dump(mode="json")}
+
+
+class SourceChanges(Changes):
+    """Fields to change."""
+
+    is_enabled: bool = True
+    priority: Priority = 100
+    weight: Weight = 1
+
+
+class SourceView(View):
+    """A source as administrators see it."""
+
+    id: UUID
+    model_id: UUID
+    supplier_id: UUID
+    upstream_name: str
+    origin: str
+    is_enabled: bool
+    missed: int
+    """Listings in a row that did not name it."""
+    is_available: bool
+    reason: str | None
+    since: datetime
+    priority: int
+    weight: int
+    cost: CostPrices
+    first_seen_at: datetime
+    last_seen_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+
+@routes.get("")
+async def list_sources(  # noqa: PLR0913, PLR0917 - each is a filter of its own in the query string
+    session: Reading,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    model_id: UUID | None = None,
+    supplier_id: UUID | None = None,
+    upstream_name: str | None = None,
+    is_available: bool | None = None,  # noqa: FBT001 - FastAPI passes by keyword
+) -> Page[SourceView]:
+    """List sources in order of creation."""
+    wanted = store.SourceFilter(model_id, supplier_id, upstream_name, is_available)
+    return page_of(SourceView, await store.list_sources(session, wanted, limit=limit, cursor=cursor), limit)
+
+
+@routes.post("", status_code=201)
+async def create_source(new: NewSource, session: Transaction) -> SourceView:
+    """Add an offer by hand; no listing ever removes it."""
+    return SourceView.model_validate(await actions.create_source(session, new.fields()))
+
+
+@routes.get("/{source_id}")
+async def show_source(source_id: UUID, session: Reading) -> SourceView:
+    """Show a source."""
+    return SourceView.model_validate(await store.get_source(session, source_id))
+
+
+@routes.patch("/{source_id}")
+async def change_source(source_id: UUID, changes: SourceChanges, session: Transaction) -> SourceView:
+    """Change some fields of a source."""
+    return SourceView.model_validate(await actions.change_source(session, source_id, changes.given()))
+
+
+@routes.delete("/{source_id}", status_code=204)
+async def delete_source(source_id: UUID, session: Transaction) -> None:
+    """Delete an offer; the next listing that names it brings it back. To keep it away, disable it."""
+    await actions.delete_source(session, source_id)
+
+
+@routes.post("/{source_id}/enable")
+async def enable_source(source_id: UUID, session: Transaction) -> SourceView:
+    """Put a source into service."""
+    return SourceView.model_validate(await actions.change_source(session, source_id, {"is_enabled": True}))
+
+
+@routes.post("/{source_id}/disable")
+async def disable_source(source_id: UUID, session: Transaction) -> SourceView:
+    """Take a source out of service; a model served by no other source becomes unavailable."""
+    return SourceView.model_validate(await actions.change_source(session, source_id, {"is_enabled": False}))

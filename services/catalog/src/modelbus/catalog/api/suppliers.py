@@ -1,0 +1,166 @@
+"""Suppliers over REST."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
+
+from modelbus.catalog.actions import suppliers as actions
+from modelbus.catalog.api.views import Changes, Cursor, Input, Limit, Name, Page, Text, View, page_of
+from modelbus.catalog.domain.suppliers import Protocol, SupplierKind
+from modelbus.catalog.store import suppliers as store
+from modelbus.chassis.service import Reading, Transaction
+
+routes = APIRouter(prefix="/api/v1/suppliers", tags=["suppliers"])
+
+_http_url = TypeAdapter(HttpUrl)
+
+
+def _as_base_url(url: str) -> str:
+    parsed = _http_url.validate_python(url)
+    if parsed.username or parsed.password or parsed.query or parsed.fragment:
+        raise ValueError("must be a plain http(s) URL without user, query or fragment; keys go into credentials")
+    return url.strip().rstrip("/")
+
+
+BaseUrl = Annotated[Name, AfterValidator(_as_base_url)]
+Word = Annotated[Name, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Flavour = Annotated[str, Field(pattern="^(openai|openrouter)$", description="How its listing is read.")]
+
+
+class NewSupplier(Input):
+    """A provider or aggregator account."""
+
+    name: Word
+    display_name: Name | None = None
+    """The name, where left out."""
+    description: Text | None = None
+    kind: SupplierKind
+    base_url: BaseUrl
+    """Up to and including the version segment, for instance `https://api.openai.com/v1`."""
+    protocol: Protocol = Protocol.OPENAI
+    flavour: Flavour = "openai"
+    namespace: Word | None = None
+    """Put before each listed name, so that offers of several suppliers meet under one public name."""
+    website: BaseUrl | None = None
+    docs_url: BaseUrl | None = None
+    is_active: bool = True
+    requires_credential: bool = True
+    is_local: bool = False
+    """True lets it be reached at a loopback or private address."""
+    removal_after: Annotated[int, Field(ge=1, le=100)] = 2
+    """A model missing from that many listings in a row counts as removed."""
+    sync_interval_s: Annotated[int, Field(ge=0, le=30 * 24 * 3600)] = 3600
+    """Seconds between scheduled listings; 0 lists only on demand."""
+
+    def fields(self) -> dict[str, Any]:
+        """Answer what the supplier is made of."""
+        return {**self.model_dump(), "display_name": self.display_name or self.name}
+
+
+class SupplierChanges(Changes):
+    """Fields to change; a field that may be emptied takes null."""
+
+    name: Word = ""
+    display_name: Name = ""
+    description: Text | None = None
+    kind: SupplierKind = SupplierKind.DIRECT
+    base_url: BaseUrl = ""
+    protocol: Protocol = Protocol.OPENAI
+    flavour: Flavour = "openai"
+    namespace: Word | None = None
+    website: BaseUrl | None = None
+    docs_url: BaseUrl | None = None
+    is_active: bool = True
+    requires_credential: bool = True
+    is_local: bool = False
+    removal_after: Annotated[int, Field(ge=1, le=100)] = 2
+    sync_interval_s: Annotated[int, Field(ge=0, le=30 * 24 * 3600)] = 3600
+
+
+class SupplierView(View):
+    """A supplier as administrators see it."""
+
+    id: UUID
+    name: str
+    display_name: str
+    description: str | None
+    kind: str
+    base_url: str
+    protocol: str
+    flavour: str
+    namespace: str | None
+    website: str | None
+    docs_url: str | None
+    is_active: bool
+    requires_credential: bool
+    is_local: bool
+    removal_after: int
+    sync_interval_s: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class RequestedSync(View):
+    """A sync that was asked for."""
+
+    run_id: UUID
+    """Follow it at the sync service: `/api/v1/runs/{run_id}`."""
+
+
+@routes.get("")
+async def list_suppliers(
+    session: Reading, limit: Limit = 50, cursor: Cursor = None, name: str | None = None
+) -> Page[SupplierView]:
+    """List suppliers in order of creation."""
+    return page_of(SupplierView, await store.list_suppliers(session, name=name, limit=limit, cursor=cursor), limit)
+
+
+@routes.post("", status_code=201)
+async def create_supplier(new: NewSupplier, session: Transaction) -> SupplierView:
+    """Add a supplier; its models come with the first listing, once it has a credential."""
+    return SupplierView.model_validate(await actions.create_supplier(session, new.fields()))
+
+
+@routes.get("/{supplier_id}")
+async def show_supplier(supplier_id: UUID, session: Reading) -> SupplierView:
+    """Show a supplier."""
+    return SupplierView.model_validate(await store.get_supplier(session, supplier_id))
+
+
+@routes.patch("/{supplier_id}")
+async def change_supplier(supplier_id: UUID, changes: SupplierChanges, session: Transaction) -> SupplierView:
+    """Change some fields of a supplier."""
+    return SupplierView.model_validate(await actions.change_supplier(session, supplier_id, changes.given()))
+
+
+@routes.put("/{supplier_id}")
+async def replace_supplier(supplier_id: UUID, new: NewSupplier, session: Transaction) -> SupplierView:
+    """Set every field of a supplier."""
+    return SupplierView.model_validate(await actions.change_supplier(session, supplier_id, new.fields()))
+
+
+@routes.delete("/{supplier_id}", status_code=204)
+async def delete_supplier(supplier_id: UUID, session: Transaction) -> None:
+    """Delete a supplier; its sources become unavailable, what refers to them stays and is flagged."""
+    await actions.delete_supplier(session, supplier_id)
+
+
+@routes.post("/{supplier_id}/enable")
+async def enable_supplier(supplier_id: UUID, session: Transaction) -> SupplierView:
+    """Put a supplier into service."""
+    return SupplierView.model_validate(await actions.change_supplier(session, supplier_id, {"is_active": True}))
+
+
+@routes.post("/{supplier_id}/disable")
+async def disable_supplier(supplier_id: UUID, session: Transaction) -> SupplierView:
+    """Take a supplier out of service; models that no other supplier serves become unavailable."""
+    return SupplierView.model_validate(await actions.change_supplier(session, supplier_id, {"is_active": False}))
+
+
+@routes.post("/{supplier_id}/sync", status_code=202)
+async def sync_supplier(supplier_id: UUID, session: Transaction) -> RequestedSync:
+    """Ask for a listing of the supplier now."""
+    return RequestedSync(run_id=await actions.request_sync(session, supplier_id, "administrator"))

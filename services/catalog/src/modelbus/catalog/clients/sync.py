@@ -1,0 +1,39 @@
+"""The sync service, as the catalog reads listings from it."""
+
+import httpx
+from pydantic import ValidationError
+
+from modelbus.catalog.domain.errors import ListingNotFetchableError
+from modelbus.contracts.sync import Listing, ListingFetched
+
+
+class SyncClient:
+    """Redeems the claim checks that `listing.fetched` carries."""
+
+    def __init__(self, base_url: str, service_token: str) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            headers={"Authorization": f"Bearer {service_token}"},
+            timeout=httpx.Timeout(30.0, connect=5.0),
+        )
+
+    async def fetch_listing(self, announced: ListingFetched) -> Listing | None:
+        """Read the announced listing; None if sync no longer keeps it.
+
+        Raises:
+            httpx.TransportError: sync is away.
+            ListingNotFetchableError: sync answered something else than the listing.
+        """
+        answer = await self._client.get(announced.listing_url)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if answer.status_code != httpx.codes.OK:
+            raise ListingNotFetchableError(f"sync answered {answer.status_code} for {announced.listing_url}")
+        try:
+            return Listing.model_validate_json(answer.content, extra="ignore")
+        except ValidationError as error:
+            raise ListingNotFetchableError(f"sync answered no listing: {error}") from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()

@@ -1,0 +1,45 @@
+"""A complexity routing says which models serve requests of which level of complexity, best first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class Level(StrEnum):
+    """How hard a request is, the easiest first."""
+
+    TRIVIAL = "trivial"
+    EASY = "easy"
+    MEDIUM = "medium"
+    HARD = "hard"
+    EXPERT = "expert"
+
+
+@dataclass(frozen=True, slots=True)
+class LevelModels:
+    """The models of one level, best first."""
+
+    level: Level
+    model_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ComplexityRouting:
+    """The levels that have models."""
+
+    id: UUID
+    name: str
+    description: str | None
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+    levels: tuple[LevelModels, ...] = ()
+    """The easiest level first."""
+
+
+def in_order(models: Mapping[Level, Sequence[UUID]]) -> tuple[LevelModels, ...]:
+    """Put the levels into their one order, so that the same levels given in any order are the same routing."""
+    return tuple(LevelModels(level, tuple(models[level])) for level in Level if level in models)

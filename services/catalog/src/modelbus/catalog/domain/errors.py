@@ -1,0 +1,106 @@
+"""What the catalog refuses, each with the code that programs read."""
+
+from uuid import UUID
+
+
+class Refusal(Exception):  # noqa: N818 - the root of refusals, never raised itself
+    """The catalog does not do what was asked, and nothing was changed."""
+
+    code = "refused"
+
+
+class NotFoundError(Refusal):
+    """There is no such thing, or it was deleted."""
+
+    code = "not_found"
+
+    def __init__(self, noun: str, key: UUID | str) -> None:
+        super().__init__(f"there is no {noun} {str(key)!r}")
+
+
+class AlreadyExistsError(Refusal):
+    """Another thing has that name."""
+
+    code = "already_exists"
+
+    def __init__(self, noun: str, field: str, value: str) -> None:
+        super().__init__(f"a {noun} with the {field} {value!r} exists already")
+        self.errors = [{"field": field, "message": "must be unique"}]
+
+
+class DanglingReferenceError(Refusal):
+    """The input refers to something that does not exist."""
+
+    code = "dangling_reference"
+
+    def __init__(self, field: str, noun: str, target: UUID | str) -> None:
+        super().__init__(f"{field}: there is no {noun} {str(target)!r}")
+        self.errors = [{"field": field, "message": f"must be the id of a {noun} that exists"}]
+
+
+class WrongSourceError(Refusal):
+    """A step names a source that serves another model."""
+
+    code = "wrong_source"
+
+    def __init__(self, field: str, source_id: UUID) -> None:
+        super().__init__(f"{field}: source {str(source_id)!r} does not serve the step's model")
+        self.errors = [{"field": field, "message": "must be a source of the step's model"}]
+
+
+class WrongStepsError(Refusal):
+    """A new order names other steps than the chain has."""
+
+    code = "wrong_steps"
+
+    def __init__(self, chain_id: UUID) -> None:
+        super().__init__(f"step_ids: these are not exactly the steps of chain {str(chain_id)!r}")
+        self.errors = [{"field": "step_ids", "message": "must hold the id of every step of the chain, each once"}]
+
+
+class DefaultOutsideScopeError(Refusal):
+    """A scope's default model is none of its models."""
+
+    code = "default_outside_scope"
+
+    def __init__(self, model_id: UUID) -> None:
+        super().__init__(f"default_model_id: model {str(model_id)!r} is none of the scope's models")
+        self.errors = [{"field": "default_model_id", "message": "must be one of model_ids"}]
+
+
+class ExpiryPassedError(Refusal):
+    """A key would have expired before it could be used."""
+
+    code = "expiry_passed"
+
+    def __init__(self) -> None:
+        super().__init__("expires_at: this time has passed")
+        self.errors = [{"field": "expires_at", "message": "must be in the future"}]
+
+
+class SupplierNotSyncableError(Refusal):
+    """The supplier can't be listed as it is."""
+
+    code = "supplier_not_syncable"
+
+
+class ListingNotFetchableError(Exception):
+    """The listing that sync announced can't be read from it now; it is asked again later."""
+
+    code = "listing_not_fetchable"
+
+
+class HistoryTrimmedError(Refusal):
+    """The feed no longer holds those changes, or never did; take a snapshot."""
+
+    code = "history_trimmed"
+
+
+class UnknownKindError(Refusal):
+    """The feed holds no records of that kind."""
+
+    code = "unknown_kind"
+
+    def __init__(self, unknown: list[str], known: list[str]) -> None:
+        super().__init__(f"kinds: {', '.join(unknown)} is not among {', '.join(known)}")
+        self.errors = [{"field": "kinds", "message": f"must be among {', '.join(known)}"}]

@@ -1,0 +1,111 @@
+"""What a supplier's listing changes: the difference between what it names and what the catalog holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from modelbus.catalog.domain.models import Model, may_tell
+from modelbus.catalog.domain.sources import Origin, Source
+from modelbus.catalog.domain.suppliers import Supplier
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One model as the listing names it."""
+
+    upstream_name: str
+    public_name: str
+    told: dict[str, Any]
+    """The model's fields that the listing tells; what it does not tell is not in it."""
+    cost: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Plan:
+    """The difference, in full; empty when the listing says what the catalog holds."""
+
+    new_offers: list[Offer] = field(default_factory=list)
+    changed_sources: list[Source] = field(default_factory=list)
+    changed_models: list[Model] = field(default_factory=list)
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    held: int = 0
+    unchanged: int = 0
+
+    def models(self, names: Mapping[str, Model]) -> set[UUID]:
+        """Answer which existing models the plan touches."""
+        touched = {model.id for model in self.changed_models}
+        touched |= {source.model_id for source in self.changed_sources}
+        touched |= {names[offer.public_name].id for offer in self.new_offers if offer.public_name in names}
+        return touched
+
+
+def plan(supplier: Supplier, offers: Sequence[Offer], held: Sequence[Source], names: Mapping[str, Model]) -> Plan:
+    """Compare the listing with the supplier's sources.
+
+    `names` maps every public name of the listing that is taken to the model that has it, by name or as an alias.
+    """
+    result = Plan()
+    by_upstream_name = {source.upstream_name: source for source in held}
+    originals = {model.id: model for model in names.values()}
+    models = dict(originals)
+    for offer in offers:
+        _compare(supplier, offer, by_upstream_name.get(offer.upstream_name), names, models, result)
+    listed = {offer.upstream_name for offer in offers}
+    for source in held:
+        if source.upstream_name not in listed:
+            _miss(supplier, source, result)
+    result.changed_models = [model for model in models.values() if model != originals[model.id]]
+    return result
+
+
+def _compare(
+    supplier: Supplier,
+    offer: Offer,
+    source: Source | None,
+    names: Mapping[str, Model],
+    models: dict[UUID, Model],
+    result: Plan,
+) -> None:
+    named = names.get(offer.public_name)
+    retold = _retell(supplier, offer, models[named.id]) if named else None
+    is_retold = named is not None and retold is not None and retold != models[named.id]
+    if retold is not None:
+        models[retold.id] = retold
+    if source is None:
+        result.new_offers.append(offer)
+        result.added += 1
+        return
+    # A model that was deleted and made anew under its name gets the offer; else the source stays where it is.
+    model_id = named.id if named is not None else source.model_id
+    seen = replace(source, model_id=model_id, missed=0, is_listed=True, cost=offer.cost)
+    if seen != source:
+        result.changed_sources.append(seen)
+    if not source.is_listed:
+        result.added += 1
+    elif (seen.model_id, seen.cost) != (source.model_id, source.cost) or is_retold:
+        result.changed += 1
+    else:
+        result.unchanged += 1
+
+
+def _retell(supplier: Supplier, offer: Offer, model: Model) -> Model:
+    mine = {name: value for name, value in offer.told.items() if may_tell(model, name, supplier.id)}
+    if all(getattr(model, name) == value and name in model.provenance for name, value in mine.items()):
+        return model
+    return replace(model, **mine, provenance={**model.provenance, **dict.fromkeys(mine, str(supplier.id))})
+
+
+def _miss(supplier: Supplier, source: Source, result: Plan) -> None:
+    """Count a missing offer; only an absence that repeats removes it, for listings have gaps."""
+    if source.origin == Origin.ADMINISTRATOR or not source.is_listed:
+        return
+    missed = source.missed + 1
+    is_listed = missed < supplier.removal_after
+    result.changed_sources.append(replace(source, missed=missed, is_listed=is_listed))
+    if is_listed:
+        result.held += 1
+    else:
+        result.removed += 1

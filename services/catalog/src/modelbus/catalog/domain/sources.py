@@ -1,0 +1,44 @@
+"""A source is one supplier's offer of one model, and the only thing that traffic goes to."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class Origin(StrEnum):
+    """Who said that the offer exists."""
+
+    LISTING = "listing"
+    ADMINISTRATOR = "administrator"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One offer with its availability."""
+
+    id: UUID
+    model_id: UUID
+    supplier_id: UUID
+    upstream_name: str
+    origin: str
+    is_enabled: bool
+    """False once an administrator took it out of service."""
+    missed: int
+    """Listings in a row that did not name it."""
+    is_listed: bool
+    """False once it counts as removed by the supplier."""
+    is_available: bool
+    reason: str | None
+    since: datetime
+    priority: int
+    weight: int
+    cost: dict[str, Any]
+    """Cost prices as in `contracts.records.CostPrices`, decimals as strings."""
+    first_seen_at: datetime
+    last_seen_at: datetime
+    """When a listing last named it before it was first missed; current while nothing is missed."""
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None

@@ -1,0 +1,1 @@
+"""Integrity owns the question which places of the configuration name something that is not available."""

@@ -1,0 +1,1 @@
+"""Who integrity calls: the catalog, for its feed."""

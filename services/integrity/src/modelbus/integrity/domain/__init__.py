@@ -1,0 +1,1 @@
+"""The rules of references: what names what, and when that is wrong; standard library only."""

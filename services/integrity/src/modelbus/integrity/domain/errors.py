@@ -1,0 +1,31 @@
+"""Refusals, each with the code that programs may rely on."""
+
+
+class IndexNotLoadedError(Exception):
+    """The index was never loaded, so nothing true can be said yet."""
+
+    code = "index_not_loaded"
+
+
+class TargetNotFoundError(Exception):
+    """No model or source goes by that id or name."""
+
+    code = "target_not_found"
+
+
+class MalformedCursorError(Exception):
+    """The cursor was not made by this list."""
+
+    code = "malformed_cursor"
+
+
+class UnnumberedEventError(Exception):
+    """An event of the catalog bears no revision, so its place in the order is unknown."""
+
+    code = "unnumbered_event"
+
+
+class FeedUnusableError(ConnectionError):
+    """The catalog answered something that is no feed; it is asked again, like one that is away."""
+
+    code = "feed_unusable"

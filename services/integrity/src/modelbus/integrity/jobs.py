@@ -1,0 +1,79 @@
+"""The audit: the index is compared with the catalog at the start, every minute, and when somebody asks for it."""
+
+import asyncio
+import random
+from datetime import UTC, datetime
+
+from modelbus.chassis.database import Database
+from modelbus.chassis.logs import logger
+from modelbus.integrity.actions.index import KINDS, load_snapshot, read_standing
+from modelbus.integrity.clients.catalog import Catalog
+from modelbus.integrity.domain.index import Standing, Telling, Verdict, weigh
+
+LOOK_EVERY_S = 60.0
+LOOK_AGAIN_S = 5.0
+"""After a difference was found that the stream may still explain."""
+
+log = logger(__name__)
+
+
+class Audit:
+    """Keeps the index equal to the catalog where the stream does not.
+
+    The first look loads a snapshot on any difference: what was told while we were away may be more than the stream
+    still holds, and one snapshot is cheaper than hearing it all.
+    """
+
+    def __init__(self, database: Database, catalog: Catalog) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._wanted = asyncio.Event()
+        self._is_first = True
+        self._differed_at: int | None = None
+        self._is_loaded = False
+        self.alarms = 0
+        """Differences that nothing on the stream explained."""
+
+    def look_soon(self) -> None:
+        """Look now instead of at the next time."""
+        self._wanted.set()
+
+    async def problem(self) -> str | None:
+        """Answer why nothing can be said of references now; a persisted index serves while the catalog is away."""
+        return None if self._is_loaded else "the catalog was never loaded"
+
+    async def keep_right(self) -> None:
+        """Look, and wait until it is time to look again; to be repeated."""
+        await self.look()
+        pause_s = LOOK_EVERY_S if self._differed_at is None else LOOK_AGAIN_S
+        try:
+            async with asyncio.timeout(pause_s * random.uniform(0.9, 1.1)):  # noqa: S311 - spreads load
+                await self._wanted.wait()
+        except TimeoutError:
+            return
+        self._wanted.clear()
+
+    async def look(self) -> None:
+        """Compare the index with the catalog once, and load a snapshot if it must be."""
+        async with self._database.reading() as session:
+            ours = await read_standing(session)
+        self._is_loaded = ours.epoch is not None
+        # Asked after ours was read, so the catalog can only be behind if its truth went back.
+        head = await self._catalog.head()
+        theirs = Standing(head.epoch, head.revision, head.digests)
+        verdict = weigh(ours, theirs, ours.revision if self._is_first else self._differed_at)
+        if verdict in {Verdict.MEND, Verdict.REPLACE}:
+            await self._load(ours, keep_newer=verdict is Verdict.MEND)
+        self._differed_at = ours.revision if verdict is Verdict.WAIT else None
+        self._is_first = False
+
+    async def _load(self, ours: Standing, *, keep_newer: bool) -> None:
+        snapshot = await self._catalog.snapshot(kind.kind for kind in KINDS)
+        if snapshot.epoch == ours.epoch and not self._is_first:
+            self.alarms += 1
+            log.error("index differs from the catalog and nothing explains it", revision=ours.revision)
+        async with self._database.transaction() as session:
+            told = Telling(snapshot.revision, datetime.now(UTC))
+            await load_snapshot(session, snapshot, told, keep_newer=keep_newer)
+        self._is_loaded = True
+        log.info("index is loaded from the snapshot", revision=snapshot.revision, epoch=str(snapshot.epoch))

@@ -1,0 +1,119 @@
+"""The tables of integrity; whatever was once known or found stays, so names in old findings can still be read."""
+
+import sqlalchemy as sa
+from sqlalchemy import Column
+
+from modelbus.chassis.outbox import Outbox
+from modelbus.chassis.parking import Parking
+
+SCHEMA = "integrity"
+
+metadata = sa.MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    },
+)
+
+outbox = Outbox(metadata, service=SCHEMA)
+
+
+# A parking also holds the service's connections, so each assembled service has its own over this same table.
+Parking(metadata)
+
+index_head = sa.Table(
+    "index_head",
+    metadata,
+    Column("singleton", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.CheckConstraint("singleton", name="singleton"),
+    Column("epoch", sa.Uuid),  # NULL until a snapshot was loaded
+    Column("revision", sa.BigInteger, nullable=False, server_default="0"),
+)
+
+
+def _known() -> list[Column[object]]:
+    """Make the columns of `domain.index.Known`."""
+    return [
+        Column("id", sa.Uuid, primary_key=True),
+        Column("revision", sa.BigInteger, nullable=False),
+        # Text, not JSON: the digest is over these very bytes.
+        Column("record", sa.Text),
+        Column("digest", sa.Numeric(39, 0), nullable=False),
+    ]
+
+
+models = sa.Table(
+    "models",
+    metadata,
+    *_known(),
+    Column("name", sa.Text, index=True),
+    Column("unavailable_because", sa.Text),
+)
+
+sources = sa.Table(
+    "sources",
+    metadata,
+    *_known(),
+    Column("model_id", sa.Uuid),
+    Column("supplier_id", sa.Uuid),
+    Column("unavailable_because", sa.Text),
+)
+
+holders = sa.Table(
+    "holders",
+    metadata,
+    *_known(),
+    Column("kind", sa.Text, nullable=False),
+    Column("name", sa.Text),
+    Column("is_active", sa.Boolean, nullable=False),
+)
+
+references = sa.Table(
+    "references",
+    metadata,
+    Column("holder_id", sa.Uuid, sa.ForeignKey(holders.c.id), primary_key=True),
+    Column("place_key", sa.Text, primary_key=True),
+    Column("ordinal", sa.Integer, nullable=False),
+    Column("place", sa.Text, nullable=False),
+    Column("serves", sa.Text, nullable=False),
+    Column("target_kind", sa.Text, nullable=False),
+    Column("target_id", sa.Uuid, nullable=False, index=True),
+    Column("model_id", sa.Uuid, nullable=False, index=True),
+)
+
+findings = sa.Table(
+    "findings",
+    metadata,
+    Column("id", sa.Uuid, primary_key=True),
+    Column("kind", sa.Text, nullable=False),
+    Column("holder_id", sa.Uuid, sa.ForeignKey(holders.c.id), nullable=False),
+    Column("place_key", sa.Text, nullable=False),
+    Column("place", sa.Text, nullable=False),
+    Column("target_kind", sa.Text, nullable=False),
+    Column("target_id", sa.Uuid, nullable=False),
+    Column("severity", sa.Text, nullable=False),
+    Column("reason", sa.Text, nullable=False),
+    Column("state", sa.Text, nullable=False),
+    Column("since", sa.DateTime(timezone=True), nullable=False),
+    Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+    Column("opened_revision", sa.BigInteger, nullable=False),
+    Column("resolution", sa.Text),
+    Column("closed_at", sa.DateTime(timezone=True)),
+    Column("closed_revision", sa.BigInteger),
+    # One finding at a time of a fault, however often it is noticed and by however many replicas.
+    sa.Index(
+        "uq_findings_unresolved",
+        "kind",
+        "holder_id",
+        "place_key",
+        "target_kind",
+        "target_id",
+        unique=True,
+        postgresql_where=sa.text("state <> 'resolved'"),
+    ),
+    sa.Index("ix_findings_holder_id", "holder_id"),
+)

@@ -1,0 +1,1 @@
+"""Choosing: which sources serve a request, in which turn, and with which credential."""

@@ -1,0 +1,75 @@
+"""The routing table: everything that routing reads, at one revision of the catalog."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+from uuid import UUID
+
+from modelbus.chassis.feed import Applied
+from modelbus.contracts import records as told
+from modelbus.router.cache.records import AccessKey, Chain, Credential, Model, Source, Supplier
+from modelbus.router.cache.shelf import Shelf
+
+
+def _suppliers() -> Shelf[Supplier]:
+    return Shelf(Supplier)
+
+
+def _credentials() -> Shelf[Credential]:
+    return Shelf(Credential, order=lambda one: (one.priority, one.id), supplier=lambda one: (one.supplier_id,))
+
+
+def _models() -> Shelf[Model]:
+    return Shelf(Model, name=lambda one: (one.name,), alias=lambda one: set(one.aliases))
+
+
+def _sources() -> Shelf[Source]:
+    return Shelf(Source, order=lambda one: (one.priority, one.id), model=lambda one: (one.model_id,))
+
+
+def _chains() -> Shelf[Chain]:
+    return Shelf(Chain, name=lambda one: (one.name,))
+
+
+def _access_keys() -> Shelf[AccessKey]:
+    return Shelf(AccessKey, hash=lambda one: (one.key_hash,))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Immutable, and replaced whole: a request that holds it sees one state of the catalog from begin to end."""
+
+    epoch: UUID
+    revision: int
+    suppliers: Shelf[Supplier] = field(default_factory=_suppliers)
+    credentials: Shelf[Credential] = field(default_factory=_credentials)
+    models: Shelf[Model] = field(default_factory=_models)
+    sources: Shelf[Source] = field(default_factory=_sources)
+    chains: Shelf[Chain] = field(default_factory=_chains)
+    access_keys: Shelf[AccessKey] = field(default_factory=_access_keys)
+
+    @property
+    def shelves(self) -> Mapping[str, Shelf[Supplier | Credential | Model | Source | Chain | AccessKey]]:
+        """Answer the shelf of each kind of record."""
+        return {kind: getattr(self, shelf) for kind, shelf in SHELVES.items()}
+
+    def after(self, applied: Applied, epoch: UUID, revision: int) -> Self:
+        """Answer the table after a batch of changes; only what changed is built anew."""
+        base = type(self)(epoch, revision) if applied.is_whole else replace(self, epoch=epoch, revision=revision)
+        fresh: dict[str, Any] = {
+            SHELVES[kind]: shelf.after(applied.changed.get(kind, {}), applied.gone.get(kind, ()))
+            for kind, shelf in base.shelves.items()
+            if applied.changed.get(kind) or applied.gone.get(kind)
+        }
+        return replace(base, **fresh)
+
+
+SHELVES = {
+    told.SupplierRecord.kind: "suppliers",
+    told.CredentialRecord.kind: "credentials",
+    told.ModelRecord.kind: "models",
+    told.SourceRecord.kind: "sources",
+    told.ChainRecord.kind: "chains",
+    told.AccessKeyRecord.kind: "access_keys",
+}
+"""The kinds of record that routing reads, and the field of the table that holds them."""

@@ -1,0 +1,1 @@
+"""Rules of routing that need nothing else."""

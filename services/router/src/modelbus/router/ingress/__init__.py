@@ -1,0 +1,1 @@
+"""Door of the callers: bare ASGI, because every request passes here."""

@@ -1,0 +1,144 @@
+"""The callers' door: an ASGI application without a framework under /v1."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from uuid import UUID
+
+from starlette.types import Receive, Scope, Send
+
+from modelbus.chassis.ids import new_id
+from modelbus.router.cache.copy import CatalogCopy
+from modelbus.router.domain.errors import CallerGoneError, Refusal, UnknownPathError, WrongMethodError
+from modelbus.router.ingress.access import admit
+from modelbus.router.ingress.body import BodyLimits, read_body
+from modelbus.router.ingress.models import ModelList, show
+from modelbus.router.ingress.refusals import refuse
+from modelbus.router.ingress.watch import CallerWatch
+from modelbus.router.journey.ask import read_ask
+from modelbus.router.journey.journeys import Journeys
+from modelbus.router.journey.reply import Reply
+from modelbus.router.journey.trip import Trip
+from modelbus.router.ledger.ledger import Ledger
+
+PREFIX = "/v1/"
+_COMPLETIONS = "/v1/chat/completions"
+_MODELS = "/v1/models"
+_LONGEST_REQUEST_ID = 128
+# What nginx writes in its log for a caller that left; nobody is told it.
+_CALLER_LEFT = 499
+
+type Handler = Callable[["Visit"], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Visit:
+    """One HTTP request and the means to answer it."""
+
+    path: str
+    headers: Mapping[bytes, bytes]
+    receive: Receive
+    send: Send
+    id: UUID
+    trip: Trip | None = None
+    status: int = _CALLER_LEFT
+    """Of the answer, once it has begun."""
+
+
+class Door:
+    """Hears /v1: who calls, what is asked, and what is answered."""
+
+    def __init__(self, catalog: CatalogCopy, journeys: Journeys, ledger: Ledger, limits: BodyLimits) -> None:
+        self._catalog = catalog
+        self._journeys = journeys
+        self._ledger = ledger
+        self._limits = limits
+        self._list = ModelList()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own signature
+        visit = Visit(scope["path"], dict(scope["headers"]), receive, send, new_id())
+        try:
+            await self._handler(scope["method"], scope["path"])(visit)
+        except Refusal as refusal:
+            await self._answer(visit, refuse(refusal))
+        except CallerGoneError:
+            pass  # There is nobody to answer.
+
+    def _handler(self, method: str, path: str) -> Handler:
+        wanted, handler = self._route(path)
+        if method != wanted:
+            raise WrongMethodError(f"{path} takes {wanted} only")
+        return handler
+
+    def _route(self, path: str) -> tuple[str, Handler]:
+        if path == _COMPLETIONS:
+            return "POST", self._complete
+        if path == _MODELS:
+            return "GET", self._list_models
+        if path.startswith(_MODELS + "/"):
+            return "GET", self._show_model
+        raise UnknownPathError(f"there is no {path}")
+
+    async def _complete(self, visit: Visit) -> None:
+        begun, started_at = monotonic(), datetime.now(UTC)
+        table = self._catalog.table
+        caller = admit(table, visit.headers)
+        ask = read_ask(await read_body(visit.receive, visit.headers, self._limits))
+        visit.trip = trip = Trip(ask, caller, table, visit.id, started_at, begun)
+        try:
+            async with CallerWatch(visit.receive):
+                await self._carry(visit, trip)
+        finally:
+            self._ledger.record(trip.entry(visit.status))
+
+    async def _carry(self, visit: Visit, trip: Trip) -> None:
+        try:
+            reply = await self._journeys.carry(trip)
+        except Refusal as refusal:
+            reply = refuse(refusal)
+            reply.headers.append((b"x-modelbus-attempts", b"%d" % len(trip.attempts)))
+        await self._answer(visit, reply)
+
+    async def _list_models(self, visit: Visit) -> None:
+        table = self._catalog.table
+        await self._answer(visit, self._list.of(table, admit(table, visit.headers)))
+
+    async def _show_model(self, visit: Visit) -> None:
+        table = self._catalog.table
+        name = visit.path.removeprefix(_MODELS + "/")
+        await self._answer(visit, show(table, admit(table, visit.headers), name))
+
+    async def _answer(self, visit: Visit, reply: Reply) -> None:
+        """Send the reply; pieces go as they come, and no faster than the caller reads them."""
+        send, body = visit.send, reply.body
+        reply.headers.append((b"x-request-id", _request_id(visit)))
+        reply.headers.append((b"x-modelbus-revision", b"%d" % self._revision(visit)))
+        if isinstance(body, bytes):
+            reply.headers.append((b"content-length", b"%d" % len(body)))
+            await self._begin(visit, reply)
+            await send({"type": "http.response.body", "body": body})
+            return
+        try:
+            reply.headers.append((b"cache-control", b"no-cache"))
+            await self._begin(visit, reply)
+            async for piece in body:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body"})
+        finally:
+            body.close()
+
+    async def _begin(self, visit: Visit, reply: Reply) -> None:
+        visit.status = reply.status
+        await visit.send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+
+    def _revision(self, visit: Visit) -> int:
+        return visit.trip.table.revision if visit.trip else self._catalog.follower.revision
+
+
+def _request_id(visit: Visit) -> bytes:
+    """Answer the caller's own id for the request if it is fit to be repeated, else ours."""
+    given = visit.headers.get(b"x-request-id", b"")
+    if 0 < len(given) <= _LONGEST_REQUEST_ID and given.isascii() and given.decode("ascii").isprintable():
+        return given
+    return str(visit.id).encode()

@@ -1,0 +1,1 @@
+"""One request's way over attempts to an answer."""

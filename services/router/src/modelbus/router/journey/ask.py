@@ -1,0 +1,102 @@
+"""What the caller asks for: a chat completion, of which only what routing needs is read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from modelbus.router.domain.errors import MalformedRequestError
+
+LONGEST_NAME = 512
+
+_read_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_TRUE, _FALSE, _NULL = b"true", b"false", b"null"
+_BLANK = b" \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request for a completion; fields that routing does not know travel byte for byte."""
+
+    model: str
+    fields: dict[str, Raw]
+    is_stream: bool
+    shows_usage: bool
+    """The caller of a stream asked for the event with the usage."""
+
+    def body_for(self, upstream_name: str) -> bytes:
+        """Write the request as the supplier is to see it."""
+        return msgspec.json.encode(self.fields | {"model": Raw(msgspec.json.encode(upstream_name))})
+
+
+def read_ask(body: bytes) -> Ask:
+    """Read the request.
+
+    Raises:
+        MalformedRequestError: it is not JSON, or a field that routing needs is missing or of a wrong type.
+    """
+    fields = _object(body)
+    model = _model(fields)
+    _demand_messages(fields)
+    is_stream = _flag(fields, "stream")
+    shows_usage = False
+    if is_stream:
+        options = _options(fields)
+        shows_usage = _flag(options, "include_usage", within="stream_options.")
+        # Usage is recorded of every stream; the event is withheld from callers who did not ask for it.
+        fields["stream_options"] = Raw(msgspec.json.encode(options | {"include_usage": Raw(_TRUE)}))
+    return Ask(model, fields, is_stream, shows_usage)
+
+
+def _object(body: bytes) -> dict[str, Raw]:
+    try:
+        if not body.isascii():
+            body.decode()
+        return _read_object(body)
+    except msgspec.ValidationError as error:
+        raise MalformedRequestError("the body must be a JSON object") from error
+    except msgspec.DecodeError as error:
+        raise MalformedRequestError(f"the body is not JSON: {error}") from error
+    except UnicodeDecodeError as error:
+        raise MalformedRequestError(f"the body is not UTF-8: {error.reason} (byte {error.start})") from error
+    except RecursionError as error:
+        raise MalformedRequestError("the body is nested too deep") from error
+
+
+def _model(fields: dict[str, Raw]) -> str:
+    if "model" not in fields:
+        raise MalformedRequestError("you must provide a model", "model")
+    model: Any = msgspec.json.decode(fields["model"])
+    if not isinstance(model, str):
+        raise MalformedRequestError("model must be a string", "model")
+    if not model or len(model) > LONGEST_NAME or not model.isprintable():
+        raise MalformedRequestError(f"model must be a name of 1 to {LONGEST_NAME} printable characters", "model")
+    return model
+
+
+def _demand_messages(fields: dict[str, Raw]) -> None:
+    if "messages" not in fields:
+        raise MalformedRequestError("you must provide messages", "messages")
+    # Long prompts are common: looking at the ends is enough, and the supplier reads the rest.
+    raw = bytes(fields["messages"])
+    if not raw.startswith(b"["):
+        raise MalformedRequestError("messages must be a list", "messages")
+    if not raw[1:-1].strip(_BLANK):
+        raise MalformedRequestError("messages must not be empty", "messages")
+
+
+def _flag(fields: dict[str, Raw], name: str, within: str = "") -> bool:
+    value = bytes(fields[name]) if name in fields else _FALSE
+    if value not in (_TRUE, _FALSE, _NULL):
+        raise MalformedRequestError(f"{within}{name} must be true or false", within + name)
+    return value == _TRUE
+
+
+def _options(fields: dict[str, Raw]) -> dict[str, Raw]:
+    raw = fields.get("stream_options")
+    if raw is None or bytes(raw) == _NULL:
+        return {}
+    if not bytes(raw).startswith(b"{"):
+        raise MalformedRequestError("stream_options must be an object", "stream_options")
+    return _object(bytes(raw))

@@ -1,0 +1,119 @@
+"""Reading a supplier's completions, whole or in chunks: only what the router must know of them."""
+
+import msgspec
+from msgspec import Raw
+
+from modelbus.router.domain.errors import MalformedAnswerError
+from modelbus.router.ledger.entries import Tokens
+
+_NOTHING = Raw(b"null")
+_EMPTY = frozenset((b"", b"null", b'""', b"[]", b"{}"))
+
+
+class _Completion(msgspec.Struct, gc=False):
+    choices: list[Raw]
+    usage: Raw = _NOTHING
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: dict[str, Raw] | None = None
+    finish_reason: str | None = None
+
+    @property
+    def has_substance(self) -> bool:
+        delta = self.delta or {}
+        return self.finish_reason is not None or any(
+            name != "role" and bytes(value) not in _EMPTY for name, value in delta.items()
+        )
+
+
+class Chunk(msgspec.Struct, gc=False):
+    """One event of a streamed completion."""
+
+    choices: list[_Choice] | None = None
+    usage: Raw = _NOTHING
+    error: Raw = _NOTHING
+
+    @property
+    def is_finish(self) -> bool:
+        """It tells why a choice ended."""
+        return any(choice.finish_reason is not None for choice in self.choices or ())
+
+    @property
+    def has_substance(self) -> bool:
+        """It carries more than the opening: a first token, a tool call, or an end."""
+        return any(choice.has_substance for choice in self.choices or ())
+
+    @property
+    def is_error(self) -> bool:
+        """It tells that the supplier gave up."""
+        return bytes(self.error) not in _EMPTY
+
+    @property
+    def is_usage_only(self) -> bool:
+        """It is the event that `include_usage` adds."""
+        return not self.choices and bytes(self.usage) not in _EMPTY
+
+
+class _PromptDetails(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct, gc=False):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+_completion = msgspec.json.Decoder(_Completion).decode
+_chunk = msgspec.json.Decoder(Chunk).decode
+_usage = msgspec.json.Decoder(_Usage).decode
+
+
+def read_completion(body: bytes) -> Tokens:
+    """Check that the body is a completion, and answer its tokens.
+
+    Raises:
+        MalformedAnswerError: it is none.
+    """
+    try:
+        return tokens_of(_completion(body).usage)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedAnswerError("answered no completion", str(error)) from error
+
+
+def read_chunk(payload: bytes) -> Chunk:
+    """Read one event of a stream.
+
+    Raises:
+        MalformedAnswerError: it is no JSON object, or not of a completion's shape.
+    """
+    try:
+        return _chunk(payload)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedAnswerError("sent a malformed event", str(error)) from error
+
+
+def tokens_of(usage: Raw) -> Tokens:
+    """Split the supplier's usage into disjoint kinds; whatever can't be read counts as not told."""
+    try:
+        told = _usage(usage)
+    except msgspec.DecodeError:
+        return Tokens()
+    cached = told.prompt_tokens_details.cached_tokens if told.prompt_tokens_details else None
+    reasoning = told.completion_tokens_details.reasoning_tokens if told.completion_tokens_details else None
+    return Tokens(
+        input=_rest(told.prompt_tokens, cached),
+        cached_input=cached,
+        output=_rest(told.completion_tokens, reasoning),
+        reasoning=reasoning,
+    )
+
+
+def _rest(whole: int | None, part: int | None) -> int | None:
+    return None if whole is None else max(whole - (part or 0), 0)

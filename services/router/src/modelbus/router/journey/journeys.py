@@ -1,0 +1,177 @@
+"""A request's journey: attempt after attempt, over credentials, sources and chain steps, until one serves.
+
+Attempts end where the caller has been given a first byte; no pair of source and credential is tried twice.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from time import monotonic
+from uuid import UUID
+
+from modelbus.chassis.logs import logger
+from modelbus.router.balance.choosing import Offer, next_credential, offers_for
+from modelbus.router.balance.standings import Standings
+from modelbus.router.cache.keyring import Keyring, UnusableCredentialError
+from modelbus.router.cache.records import Credential
+from modelbus.router.domain.errors import (
+    AttemptFailedError,
+    CredentialRefusedError,
+    MalformedAnswerError,
+    RefusedError,
+)
+from modelbus.router.domain.verdicts import REJECTED_S, Verdict, cooling_s, judge
+from modelbus.router.journey.completion import read_completion
+from modelbus.router.journey.failures import Failure, refusal_after
+from modelbus.router.journey.reply import JSON, Headers, Reply
+from modelbus.router.journey.stream import RelayedStream
+from modelbus.router.journey.trip import FAILED, OK, Attempt, Trip
+from modelbus.router.upstream.client import Answer, Client, Target
+
+MOST_ATTEMPTS = 16
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a request may take in all, and how long an answer that is no stream may be."""
+
+    total_s: float
+    answer_bytes: int
+
+
+class Journeys:
+    """Carries requests to suppliers and back."""
+
+    def __init__(self, client: Client, keyring: Keyring, limits: Limits) -> None:
+        self._client = client
+        self._keyring = keyring
+        self._limits = limits
+        self._standings = Standings()
+        self._chance = Random()  # noqa: S311 - it spreads load
+
+    async def carry(self, trip: Trip) -> Reply:
+        """Bring the request to whoever serves it first, and answer what came back.
+
+        Raises:
+            Refusal: nobody may, can or does serve it.
+        """
+        until = asyncio.get_running_loop().time() + self._limits.total_s
+        failures: list[Failure] = []
+        for offer in offers_for(trip.table, trip.ask.model, trip.caller, self._chance):
+            reply = await self._try_offer(trip, offer, until, failures)
+            if reply is not None:
+                return reply
+            if len(trip.attempts) >= MOST_ATTEMPTS or asyncio.get_running_loop().time() >= until:
+                break
+        raise refusal_after(failures)
+
+    async def _try_offer(self, trip: Trip, offer: Offer, until: float, failures: list[Failure]) -> Reply | None:
+        """Try one source with one credential after another; None leaves the request to the next source."""
+        if not offer.credentials and not offer.supplier.requires_credential:
+            return await self._attempt(trip, offer, None, until, failures)
+        tried: set[UUID] = set()
+        while credential := next_credential(offer, tried, self._standings, monotonic()):
+            tried.add(credential.id)
+            reply = await self._attempt(trip, offer, credential, until, failures)
+            if reply is not None:
+                return reply
+            if not failures[-1].is_credentials or len(trip.attempts) >= MOST_ATTEMPTS:
+                return None
+        if not tried:
+            failures.append(Failure(offer.supplier.name, "no usable credential", is_credentials=True))
+        return None
+
+    async def _attempt(
+        self, trip: Trip, offer: Offer, credential: Credential | None, until: float, failures: list[Failure]
+    ) -> Reply | None:
+        try:
+            target = self._target(offer, credential)
+        except UnusableCredentialError as error:
+            log.error("credential can't be used", credential=str(credential and credential.id), error=str(error))  # noqa: TRY400 - the trace tells nothing more
+            self._put_out(credential, REJECTED_S)
+            failures.append(Failure(offer.supplier.name, "a credential that can't be used", is_credentials=True))
+            return None
+        attempt = trip.begin_attempt(offer, credential)
+        try:
+            return await self._call(trip, attempt, target, until)
+        except AttemptFailedError as error:
+            attempt.end(FAILED, error)
+            failures.append(Failure.of(offer.supplier.name, error))
+            if isinstance(error, CredentialRefusedError):
+                self._put_out(credential, error.out_s)
+            return None
+
+    async def _call(self, trip: Trip, attempt: Attempt, target: Target, until: float) -> Reply:
+        body = trip.ask.body_for(attempt.offer.source.upstream_name)
+        answer = await self._client.post(target, body, until=until)
+        attempt.status = answer.status
+        is_relayed = False
+        try:
+            _demand_plain(answer)
+            match judge(answer.status):
+                case Verdict.SERVED if trip.ask.is_stream:
+                    stream = RelayedStream(answer, attempt, shows_usage=trip.ask.shows_usage)
+                    await stream.begin()
+                    is_relayed = True
+                    return Reply(answer.status, stream, _headers(answer, trip, attempt))
+                case Verdict.SERVED:
+                    whole = await answer.read(self._limits.answer_bytes)
+                    attempt.tokens = read_completion(whole)
+                    attempt.end(OK)
+                    return Reply(answer.status, whole, _headers(answer, trip, attempt))
+                case Verdict.CALLERS_FAULT:
+                    whole = await answer.read(self._limits.answer_bytes)
+                    attempt.end(FAILED, f"{answer.status}: the request is at fault")
+                    return Reply(answer.status, whole, _headers(answer, trip, attempt))
+                case verdict:
+                    raise _refused(answer, verdict)
+        finally:
+            if not is_relayed:
+                answer.close()
+
+    def _target(self, offer: Offer, credential: Credential | None) -> Target:
+        """Say where to send: nothing of the caller's headers goes there."""
+        headers = {"Content-Type": "application/json"}
+        if credential is not None:
+            self._standings.note_use(credential)
+            headers["Authorization"] = f"Bearer {self._keyring.open(credential)}"
+        return Target(offer.supplier.base_url + "/chat/completions", headers)
+
+    def _put_out(self, credential: Credential | None, out_s: float) -> None:
+        if credential is not None:
+            now = monotonic()
+            self._standings.put_out(credential, now + out_s, now)
+
+
+def _demand_plain(answer: Answer) -> None:
+    # Nothing encoded was asked for; whatever it would inflate to is none of ours.
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        raise MalformedAnswerError("answered in an encoding that was not asked for")
+
+
+def _refused(answer: Answer, verdict: Verdict) -> RefusedError:
+    what = f"answered {answer.status}"
+    if verdict is Verdict.REJECTED:
+        return CredentialRefusedError(what, REJECTED_S)
+    if verdict is Verdict.COOLED:
+        return CredentialRefusedError(what, cooling_s(answer.headers.get("retry-after"), datetime.now(UTC)))
+    return RefusedError(what)
+
+
+def _headers(answer: Answer, trip: Trip, attempt: Attempt) -> Headers:
+    """Say who served; of the supplier's own headers only these two go on."""
+    headers: Headers = [
+        (b"content-type", _ascii(answer.headers.get("content-type")) or JSON),
+        (b"x-modelbus-source", str(attempt.offer.source.id).encode()),
+        (b"x-modelbus-attempts", b"%d" % len(trip.attempts)),
+    ]
+    if retry_after := _ascii(answer.headers.get("retry-after")):
+        headers.append((b"retry-after", retry_after))
+    return headers
+
+
+def _ascii(value: str | None) -> bytes | None:
+    return value.encode() if value and value.isascii() and value.isprintable() else None

@@ -1,0 +1,99 @@
+"""A streamed completion, from its first token on: relayed as it comes, and never ended cleanly when it was cut."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from modelbus.router.domain.errors import (
+    AttemptFailedError,
+    MalformedAnswerError,
+    TimedOutError,
+    UpstreamFailedError,
+    UpstreamLateError,
+)
+from modelbus.router.journey.envelope import error_event
+from modelbus.router.journey.events import EventStream
+from modelbus.router.journey.trip import CUT, OK, Attempt
+from modelbus.router.upstream.client import Answer
+
+_CONTENT_TYPE = "text/event-stream"
+_MOST_HELD = 256 * 1024
+_GOODBYE_S = 0.1
+
+
+class RelayedStream:
+    """The caller's side of a supplier's stream."""
+
+    def __init__(self, answer: Answer, attempt: Attempt, *, shows_usage: bool) -> None:
+        self._answer = answer
+        self._attempt = attempt
+        self._pieces = answer.iter()
+        self._events = EventStream(shows_usage=shows_usage)
+        self._held = b""
+        self._is_over = False
+
+    async def begin(self) -> None:
+        """Hold back what comes until there is a first token: until then another attempt can still replace this one.
+
+        Raises:
+            AttemptFailedError: no first token comes.
+        """
+        content_type = self._answer.headers.get("content-type", "")
+        if not content_type.startswith(_CONTENT_TYPE):
+            raise MalformedAnswerError("answered no stream", content_type[:100])
+        while not (self._events.has_substance or self._events.is_done):
+            piece = await anext(self._pieces, None)
+            self._held += self._events.end() if piece is None else self._events.take(piece)
+            if len(self._held) > _MOST_HELD:
+                raise MalformedAnswerError("sent no token for too long")
+        self._attempt.note_first_token()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._held:
+            held, self._held = self._held, b""
+            self._note_progress()
+            return held
+        if self._is_over:
+            await self._say_goodbye()
+            raise StopAsyncIteration
+        try:
+            ready = await self._next_events()
+        except AttemptFailedError as error:
+            return self._break_off(error)
+        self._note_progress()
+        return ready
+
+    async def _next_events(self) -> bytes:
+        while (piece := await anext(self._pieces, None)) is not None:
+            if ready := self._events.take(piece):
+                return ready
+        return self._events.end()
+
+    def _note_progress(self) -> None:
+        if self._events.is_done:
+            self._is_over = True
+            self._attempt.tokens = self._events.tokens
+            self._attempt.end(OK)
+
+    def _break_off(self, error: AttemptFailedError) -> bytes:
+        self._is_over = True
+        self._attempt.tokens = self._events.tokens
+        self._attempt.end(CUT, error)
+        code = UpstreamLateError.code if isinstance(error, TimedOutError) else UpstreamFailedError.code
+        return error_event(f"the answer broke off: {error.what}", code)
+
+    async def _say_goodbye(self) -> None:
+        """Wait a moment for the end of the body, so that the connection can be used again."""
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                while await anext(self._pieces, None) is not None:
+                    pass
+        except (TimeoutError, AttemptFailedError):
+            pass  # Then it is closed; the completion is whole, or was told to be broken.
+
+    def close(self) -> None:
+        """Close the supplier's connection, unless it was read to its end."""
+        self._attempt.tokens = self._events.tokens
+        self._answer.close()

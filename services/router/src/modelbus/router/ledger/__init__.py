@@ -1,0 +1,1 @@
+"""What was used, from memory to disk to the bus."""

@@ -1,0 +1,215 @@
+"""The spool: batches of usage on disk until the bus has acknowledged them; append-only segments, synced per append.
+
+A line is `<crc32> <event id> <time> <body>`. A line whose checksum does not fit was never acknowledged to anyone.
+"""
+
+import fcntl
+import os
+import re
+import threading
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+from zlib import crc32
+
+from modelbus.chassis.logs import logger
+
+_SEGMENT_BYTES = 4 * 1024 * 1024
+_SEGMENT_NAME = re.compile(r"usage-(\d{12})\.spool")
+
+log = logger(__name__)
+
+
+class SpoolInUseError(RuntimeError):
+    """Another process writes there; two would trim one another's batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One event to be published."""
+
+    id: UUID
+    time: datetime
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A batch on disk; trimming with it lets go of everything up to it."""
+
+    batch: Batch
+    segment: int
+    end: int
+
+
+@dataclass(slots=True)
+class _Segment:
+    number: int
+    path: Path
+    size: int
+    told: int = 0
+    """Everything before this offset was acknowledged."""
+
+
+class Spool:
+    """Append-only files in one directory, at most `most_bytes` together; the oldest go first beyond that.
+
+    Its methods block on the disk: call them in a thread. They may be called from several.
+    """
+
+    def __init__(self, directory: Path, *, most_bytes: int) -> None:
+        self._directory = directory
+        self._most_bytes = most_bytes
+        self._segment_bytes = min(_SEGMENT_BYTES, max(1, most_bytes // 8))
+        self._lock = threading.Lock()
+        self._held: int | None = None
+        self._segments: deque[_Segment] = deque()
+        self._active: int | None = None
+
+    def open(self) -> None:
+        """Take the directory over, with whatever an earlier process left there.
+
+        Raises:
+            SpoolInUseError: another process has it.
+            OSError: it can't be written.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._held = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SpoolInUseError(
+                f"another router uses {self._directory}; give each its own state directory"
+            ) from error
+        for path in sorted(self._directory.iterdir()):
+            if match := _SEGMENT_NAME.fullmatch(path.name):
+                self._segments.append(_Segment(int(match[1]), path, path.stat().st_size))
+
+    def close(self) -> None:
+        """Let go of the files; what they hold stays."""
+        with self._lock:
+            self._seal()
+            if self._held is not None:
+                os.close(self._held)
+                self._held = None
+
+    def append(self, batches: Iterable[Batch]) -> None:
+        """Write the batches and wait until the disk has them, all or none.
+
+        Raises:
+            OSError: the disk is full or broken.
+        """
+        lines = b"".join(_line(batch) for batch in batches)
+        with self._lock:
+            segment = self._segments[-1] if self._active is not None else None
+            if segment is None or segment.size + len(lines) > self._segment_bytes:
+                segment = self._begin_segment()
+            assert self._active is not None  # noqa: S101 - a segment was begun
+            try:
+                _write_whole(self._active, lines)
+                os.fsync(self._active)
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(self._active, segment.size)
+                raise
+            segment.size += len(lines)
+            self._keep_within_bounds()
+
+    def oldest(self, most: int) -> list[Spooled]:
+        """Read the oldest batches that are not trimmed, in order; they are all of one segment."""
+        with self._lock:
+            for segment in [each for each in self._segments if each.size]:
+                found = list(_read(segment, most))
+                if found:
+                    return found
+                # Nothing in it can be read.
+                self._trim(segment, segment.size)
+        return []
+
+    def trim(self, last: Spooled) -> None:
+        """Forget the batches up to this one."""
+        with self._lock:
+            for segment in self._segments:
+                if segment.number == last.segment:
+                    self._trim(segment, last.end)
+                    return
+
+    def _trim(self, segment: _Segment, end: int) -> None:
+        segment.told = max(segment.told, end)
+        if segment.told < segment.size:
+            return
+        if segment is self._segments[-1] and self._active is not None:
+            os.ftruncate(self._active, 0)
+            segment.size = segment.told = 0
+        else:
+            self._segments.remove(segment)
+            segment.path.unlink(missing_ok=True)
+
+    def _begin_segment(self) -> _Segment:
+        self._seal()
+        number = self._segments[-1].number + 1 if self._segments else 1
+        path = self._directory / f"usage-{number:012}.spool"
+        self._active = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._sync_directory()
+        self._segments.append(_Segment(number, path, 0))
+        return self._segments[-1]
+
+    def _seal(self) -> None:
+        if self._active is not None:
+            os.close(self._active)
+            self._active = None
+
+    def _sync_directory(self) -> None:
+        # A file's name is durable only when its directory is.
+        directory = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def _keep_within_bounds(self) -> None:
+        while sum(segment.size for segment in self._segments) > self._most_bytes and len(self._segments) > 1:
+            oldest = self._segments.popleft()
+            oldest.path.unlink(missing_ok=True)
+            log.error("usage is lost, the spool is full", bytes=oldest.size - oldest.told, limit=self._most_bytes)
+
+
+def _line(batch: Batch) -> bytes:
+    rest = b" ".join((str(batch.id).encode(), batch.time.isoformat().encode(), batch.body))
+    return b"%08x %b\n" % (crc32(rest), rest)
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _read(segment: _Segment, most: int) -> Iterable[Spooled]:
+    with segment.path.open("rb") as file:
+        file.seek(segment.told)
+        end, found = segment.told, 0
+        # A segment never grows while it is read, but bytes beyond `size` are of a write that failed.
+        while end < segment.size and found < most:
+            line = file.readline()
+            if not line:
+                return
+            end += len(line)
+            batch = _parse(line)
+            if batch is None:
+                log.warning("a damaged line of the usage spool is skipped", file=segment.path.name)
+                continue
+            found += 1
+            yield Spooled(batch, segment.number, end)
+
+
+def _parse(line: bytes) -> Batch | None:
+    checksum, _, rest = line.rstrip(b"\n").partition(b" ")
+    if checksum != b"%08x" % crc32(rest) or not line.endswith(b"\n"):
+        return None
+    record_id, time, body = rest.split(b" ", 2)
+    return Batch(UUID(record_id.decode()), datetime.fromisoformat(time.decode()), body)

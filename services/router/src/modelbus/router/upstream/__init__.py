@@ -1,0 +1,1 @@
+"""Calling suppliers over HTTP."""

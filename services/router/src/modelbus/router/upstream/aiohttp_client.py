@@ -1,0 +1,147 @@
+"""The client on aiohttp: one session, no cookies, no redirects, nothing decompressed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
+from types import SimpleNamespace, TracebackType
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from modelbus.router.domain.errors import (
+    AttemptFailedError,
+    LostError,
+    MalformedAnswerError,
+    TimedOutError,
+    UnreachableError,
+)
+from modelbus.router.upstream.client import Deadlines, Target
+
+# Below what providers and load balancers usually grant (60 s and more), so that we drop idle connections first.
+_KEEP_ALIVE_S = 30.0
+_DNS_S = 30
+
+_url = lru_cache(1024)(URL)
+
+
+class AiohttpClient:
+    """Calls suppliers with aiohttp; an async context manager, because its session belongs to a loop."""
+
+    def __init__(self, deadlines: Deadlines, *, connections: int) -> None:
+        self._deadlines = deadlines
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        tracing = aiohttp.TraceConfig()
+        tracing.on_connection_reuseconn.append(_note_reuse)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self._connections, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=_DNS_S
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"Accept-Encoding": "identity", "User-Agent": "modelbus"},
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=self._deadlines.connect_s, sock_connect=self._deadlines.connect_s
+            ),
+            trace_configs=[tracing],
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def post(self, target: Target, body: bytes, *, until: float) -> "AiohttpAnswer":
+        """Send JSON and answer when the headers have come."""
+        first_byte_at = asyncio.get_running_loop().time() + self._deadlines.first_byte_s
+        while True:
+            passage = SimpleNamespace(is_reused=False)
+            try:
+                response = await self._send(target, body, min(first_byte_at, until), passage)
+            except LostError:
+                # The supplier had dropped an idle connection: that tells nothing about the supplier.
+                if not passage.is_reused:
+                    raise
+            else:
+                return AiohttpAnswer(response, first_byte_at, self._deadlines.stall_s, until)
+
+    async def _send(self, target: Target, body: bytes, by: float, passage: SimpleNamespace) -> aiohttp.ClientResponse:
+        assert self._session is not None  # noqa: S101 - used inside its context only
+        try:
+            async with asyncio.timeout_at(by):
+                return await self._session.post(
+                    _url(target.url),
+                    data=body,
+                    headers=target.headers,
+                    allow_redirects=False,
+                    trace_request_ctx=passage,
+                )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _failure(error) from error
+
+
+class AiohttpAnswer:
+    """An answer whose body aiohttp reads."""
+
+    def __init__(self, response: aiohttp.ClientResponse, first_byte_at: float, stall_s: float, until: float) -> None:
+        self._response = response
+        self._first_byte_at = first_byte_at
+        self._stall_s = stall_s
+        self._until = until
+        self.status = response.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+
+    async def read(self, limit: int) -> bytes:
+        """Read the whole body, of at most `limit` bytes."""
+        pieces, size = [], 0
+        async for piece in self.iter():
+            size += len(piece)
+            if size > limit:
+                self.close()
+                raise MalformedAnswerError("answered too much", f"more than {limit} bytes")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def iter(self) -> AsyncIterator[bytes]:
+        """Read the body in pieces, as they come."""
+        loop, by = asyncio.get_running_loop(), self._first_byte_at
+        while True:
+            try:
+                async with asyncio.timeout_at(min(by, self._until)):
+                    piece = await self._response.content.readany()
+            except TimeoutError as error:
+                late = "too slow in all" if loop.time() >= self._until else "stalled"
+                raise TimedOutError(late) from error
+            except (aiohttp.ClientError, OSError) as error:
+                raise LostError("connection lost", type(error).__name__) from error
+            if not piece:
+                return
+            yield piece
+            by = loop.time() + self._stall_s
+
+    def close(self) -> None:
+        """Close the connection, unless the body was read to its end."""
+        self._response.close()
+
+
+async def _note_reuse(_session: aiohttp.ClientSession, passage: SimpleNamespace, _params: object) -> None:
+    passage.trace_request_ctx.is_reused = True
+
+
+def _failure(error: aiohttp.ClientError | TimeoutError) -> AttemptFailedError:
+    detail = type(error).__name__
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return TimedOutError("no connection in time", detail)
+        case TimeoutError():
+            return TimedOutError("no answer in time", detail)
+        case aiohttp.ClientConnectorError() | aiohttp.InvalidURL():
+            return UnreachableError("not reachable", detail)
+        case aiohttp.ClientOSError() | aiohttp.ServerDisconnectedError():
+            return LostError("connection lost", detail)
+    return MalformedAnswerError("answered no HTTP", detail)

@@ -1,0 +1,1 @@
+"""What sync can do, one verb per function."""

@@ -1,0 +1,134 @@
+"""Runs are requested, taken up by one worker at a time, and brought to an end that is told."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from modelbus.chassis import outbox
+from modelbus.chassis.ids import new_id
+from modelbus.contracts.records import SupplierRecord
+from modelbus.contracts.sync import SyncFailed
+from modelbus.sync.domain.names import readable
+from modelbus.sync.domain.runs import MOST_TAKES, Cause, Counts, Run, Status
+from modelbus.sync.domain.schedule import due_at
+from modelbus.sync.store import runs
+
+
+async def request_run(session: AsyncSession, run: Run, wake: asyncio.Event) -> None:
+    """Put the run in the queue, once however often it is asked for, and wake the workers when that is committed."""
+    if await runs.insert_run(session, run):
+        event.listen(session.sync_session, "after_commit", lambda _session: wake.set(), once=True)
+
+
+async def request_listings(
+    session: AsyncSession, suppliers: Collection[SupplierRecord], wake: asyncio.Event
+) -> list[UUID]:
+    """Ask for a listing of each supplier on an administrator's behalf; answer the runs in the same order."""
+    now = datetime.now(UTC)
+    wanted = [_new_run(supplier, Cause.ADMINISTRATOR, now) for supplier in suppliers]
+    for run in wanted:
+        await request_run(session, run, wake)
+    return [run.id for run in wanted]
+
+
+async def request_due_listings(
+    session: AsyncSession, suppliers: Collection[SupplierRecord], wake: asyncio.Event
+) -> list[UUID]:
+    """Ask for a listing of each supplier whose interval is over; answer the runs.
+
+    Replicas that look at the same time do it one at a time, so what is due is asked for once.
+    """
+    if not await runs.try_schedule_lock(session):
+        return []
+    now = datetime.now(UTC)
+    newest = await runs.newest_runs(session, [supplier.id for supplier in suppliers])
+    due = [supplier for supplier in suppliers if _is_due(supplier, newest.get(supplier.id), now)]
+    wanted = [_new_run(supplier, Cause.SCHEDULE, now) for supplier in due]
+    for run in wanted:
+        await request_run(session, run, wake)
+    return [run.id for run in wanted]
+
+
+async def take_run(
+    session: AsyncSession, *, lease_s: float, known_revision: int, name_of: Callable[[UUID], str | None]
+) -> Run | None:
+    """Take up the next run on a lease; None when there is nothing to do.
+
+    `known_revision` and `name_of` are what the worker knows of the catalog and its suppliers.
+    """
+    while (run := await runs.lock_next_run(session, known_revision=known_revision)) is not None:
+        now = datetime.now(UTC)
+        if not run.is_hopeless:
+            name = name_of(run.supplier_id) or run.supplier_name
+            taken = run.take(name, now, await runs.lease_end(session, lease_s))
+            await runs.save_run(session, taken)
+            return taken
+        await _fail(session, run, f"the worker was lost {MOST_TAKES} times while it fetched", attempts=0)
+    return None
+
+
+async def renew_lease(session: AsyncSession, held: Run, *, lease_s: float) -> None:
+    """Tell that the worker is alive.
+
+    Raises:
+        LeaseLostError: too late.
+    """
+    run = await runs.lock_held_run(session, held)
+    await runs.save_run(session, run.take_longer(await runs.lease_end(session, lease_s)))
+
+
+async def release_run(session: AsyncSession, held: Run) -> None:
+    """Give the run back untouched.
+
+    Raises:
+        LeaseLostError: somebody else has it.
+    """
+    run = await runs.lock_held_run(session, held)
+    await runs.save_run(session, run.release())
+
+
+async def fail_run(session: AsyncSession, held: Run, reason: str, *, attempts: int) -> None:
+    """Give the run up and tell why; the catalog stays as it is.
+
+    Raises:
+        LeaseLostError: somebody else has it.
+    """
+    await _fail(session, await runs.lock_held_run(session, held), reason, attempts=attempts)
+
+
+async def complete_run(session: AsyncSession, run_id: UUID, counts: Counts, at: datetime) -> None:
+    """Record that the catalog has applied the listing; runs of which nothing is known are somebody else's."""
+    run = await runs.lock_run(session, run_id)
+    if run is not None:
+        await runs.save_run(session, run.apply(counts, at))
+
+
+async def refuse_run(session: AsyncSession, run_id: UUID, reason: str, at: datetime) -> None:
+    """Record that the catalog did not apply the listing."""
+    run = await runs.lock_run(session, run_id)
+    if run is not None:
+        await runs.save_run(session, run.refuse(readable(reason), at))
+
+
+async def _fail(session: AsyncSession, run: Run, reason: str, *, attempts: int) -> None:
+    shown = readable(reason)
+    await runs.save_run(session, run.fail(shown, datetime.now(UTC), attempts))
+    await outbox.record(session, SyncFailed(run_id=run.id, supplier_id=run.supplier_id, reason=shown))
+
+
+def _new_run(supplier: SupplierRecord, cause: Cause, at: datetime) -> Run:
+    return Run(id=new_id(), supplier_id=supplier.id, supplier_name=supplier.name, cause=cause, requested_at=at)
+
+
+def _is_due(supplier: SupplierRecord, newest: Run | None, now: datetime) -> bool:
+    if supplier.sync_interval_s <= 0:
+        return False
+    if newest is None:
+        return True
+    if newest.status in {Status.REQUESTED, Status.FETCHING}:
+        return False
+    return due_at(newest.requested_at, newest.id, supplier.sync_interval_s) <= now

@@ -1,0 +1,1 @@
+"""The administrative REST API, and the listings that the catalog reads."""

@@ -1,0 +1,119 @@
+"""Runs over HTTP: list, show, start; and their listings, which the catalog reads."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict
+
+from modelbus.chassis.service import Reading, Transaction
+from modelbus.contracts.sync import LeftOut
+from modelbus.sync.actions import runs as acting
+from modelbus.sync.api.dependencies import Known, Wake, only_administrators
+from modelbus.sync.domain.errors import DanglingReferenceError
+from modelbus.sync.domain.runs import Status
+from modelbus.sync.store import listings, runs
+
+routes = APIRouter(prefix="/api/v1/runs", tags=["runs"], dependencies=[Depends(only_administrators)])
+listing_routes = APIRouter(prefix="/api/v1/runs", tags=["runs"])
+
+
+class RunView(BaseModel):
+    """One attempt to learn what a supplier offers; what it has not come to yet is null."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    supplier_id: UUID
+    supplier_name: str | None
+    cause: str
+    """`administrator`, `credential` or `schedule`."""
+    status: str
+    """`requested`, `fetching`, `fetched`, then `applied` or `refused` by the catalog; or `failed`."""
+    reason: str | None
+    """Why it was refused or failed."""
+    requested_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    attempts: int
+    """Requests that the supplier got."""
+    digest: str | None
+    listed_count: int | None
+    left_out_count: int | None
+    added: int | None
+    changed: int | None
+    removed: int | None
+    held: int | None
+    unchanged: int | None
+
+
+class RunDetail(RunView):
+    """A run with the entries of the listing that did not become models."""
+
+    left_out: list[LeftOut] | None
+    """At most 1000 of them; null when the listing is not kept."""
+
+
+class RunPage(BaseModel):
+    """A page of runs, newest first."""
+
+    items: list[RunView]
+    next_cursor: UUID | None
+
+
+class RunRequest(BaseModel):
+    """Whom to ask; nobody named means every active supplier."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    supplier_id: UUID | None = None
+
+
+class Requested(BaseModel):
+    """The runs that will be made."""
+
+    run_ids: list[UUID]
+
+
+@routes.get("")
+async def list_runs(
+    session: Reading,
+    supplier_id: UUID | None = None,
+    status: Status | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: UUID | None = None,
+) -> RunPage:
+    """List runs, newest first."""
+    found = await runs.list_runs(session, limit=limit + 1, before=cursor, supplier_id=supplier_id, status=status)
+    more = len(found) > limit
+    items = [RunView.model_validate(run) for run in found[:limit]]
+    return RunPage(items=items, next_cursor=items[-1].id if more else None)
+
+
+@routes.post("", status_code=202)
+async def request_listings(wanted: RunRequest, session: Transaction, known: Known, wake: Wake) -> Requested:
+    """Ask a supplier, or every active one, for its models; each run tells how it went."""
+    if wanted.supplier_id is None:
+        suppliers = [supplier for supplier in known.suppliers() if supplier.is_active]
+    elif (supplier := known.supplier(wanted.supplier_id)) is not None:
+        suppliers = [supplier]
+    else:
+        raise DanglingReferenceError("supplier_id", "supplier", wanted.supplier_id)
+    return Requested(run_ids=await acting.request_listings(session, suppliers, wake))
+
+
+@routes.get("/{run_id}")
+async def show_run(run_id: UUID, session: Reading) -> RunDetail:
+    """Show a run and which entries were left out."""
+    view = RunView.model_validate(await runs.find_run(session, run_id))
+    left_out = await listings.find_left_out(session, run_id)
+    return RunDetail.model_validate({**view.model_dump(), "left_out": left_out})
+
+
+@listing_routes.get(
+    "/{run_id}/listing", response_class=Response, responses={200: {"content": {"application/json": {}}}}
+)
+async def read_listing(run_id: UUID, session: Reading) -> Response:
+    """Read the normalised listing of a run; the last five of each supplier are kept."""
+    return Response(await listings.read_listing(session, run_id), media_type="application/json")

@@ -1,0 +1,1 @@
+"""Whom sync calls: suppliers; and what the catalog has told about them."""

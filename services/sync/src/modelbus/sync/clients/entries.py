@@ -1,0 +1,72 @@
+"""The entries of a listing, whatever its shape: which of them are models, and why the others are not."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelbus.contracts.sync import LeftOut, ListedModel
+from modelbus.sync.domain.errors import UnusableAnswerError
+from modelbus.sync.domain.names import LONGEST_NAME, readable, why_unusable
+
+LARGEST_COUNT = 2**31 - 1
+
+type Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What an adapter has read."""
+
+    models: list[ListedModel]
+    left_out: list[LeftOut]
+
+
+def entries_of(document: Any, key: str) -> list[Any]:
+    """Answer the list under the key, or the document itself where it is a list.
+
+    Raises:
+        UnusableAnswerError: there is no list, or nothing in it.
+    """
+    entries = document.get(key) if isinstance(document, dict) else document
+    if not isinstance(entries, list):
+        told = ""
+        if isinstance(document, dict) and "error" in document:
+            told = f"; it says {readable(document['error'], 200)}"
+        raise UnusableAnswerError(f"the answer holds no list of models under '{key}'{told}")
+    if not entries:
+        raise UnusableAnswerError("the listing is empty")
+    return entries
+
+
+def read_entries(entries: Sequence[Any], id_key: str, read: Callable[[str, Entry], ListedModel]) -> Fetched:
+    """Read each entry that has a usable id of its own; of doubles the first counts.
+
+    Raises:
+        UnusableAnswerError: none has one.
+    """
+    models: dict[str, ListedModel] = {}
+    left_out: list[LeftOut] = []
+    for entry in entries:
+        name = entry.get(id_key) if isinstance(entry, dict) else None
+        reason = why_unusable(name) if isinstance(entry, dict) else "it is not an object"
+        if reason is None and name in models:
+            reason = "its id was listed before"
+        if reason is None:
+            models[str(name)] = read(str(name), entry)
+        else:
+            shown = "" if name is None else readable(name, LONGEST_NAME)
+            left_out.append(LeftOut(upstream_name=shown, reason=reason))
+    if not models:
+        raise UnusableAnswerError(
+            f"none of the {len(entries)} entries can be a model; of the first: {left_out[0].reason}"
+        )
+    return Fetched(list(models.values()), left_out)
+
+
+def count_of(entry: Any, *keys: str) -> int | None:
+    """Answer the first of the named fields that holds a positive number of tokens; None where none does."""
+    for key in keys:
+        given = entry.get(key) if isinstance(entry, dict) else None
+        if isinstance(given, int) and not isinstance(given, bool) and 0 < given <= LARGEST_COUNT:
+            return given
+    return None

@@ -1,0 +1,159 @@
+"""Suppliers are asked for their models: again after a pause where that may help, or with the next credential."""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import httpx
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_exponential_jitter,
+)
+
+from modelbus.contracts.records import SupplierRecord
+from modelbus.sync.clients.endpoint import Endpoint, Limits
+from modelbus.sync.clients.entries import Fetched
+from modelbus.sync.clients.flavours import Flavour
+from modelbus.sync.clients.guard import GuardedTransport
+from modelbus.sync.domain.errors import (
+    CredentialRefusedError,
+    FetchFailedError,
+    RateLimitedError,
+    TransientError,
+    UnusableAnswerError,
+)
+
+LONGEST_PAUSE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCredential:
+    """A credential whose secret is open; only for the length of a run."""
+
+    name: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"OpenCredential({self.name!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A listing, and how many tries it took."""
+
+    fetched: Fetched
+    attempts: int
+
+
+class Suppliers:
+    """Asks any supplier, by its flavour."""
+
+    def __init__(self, limits: Limits, flavours: Mapping[str, Flavour], tls: ssl.SSLContext) -> None:
+        self._limits = limits
+        self._flavours = flavours
+        self._tls = tls
+
+    async def fetch_listing(self, supplier: SupplierRecord, credentials: Sequence[OpenCredential]) -> Answered:
+        """Ask for the models, within the limits.
+
+        Raises:
+            FetchFailedError: it can't be had; says why.
+        """
+        flavour = self._flavours.get(supplier.flavour)
+        if flavour is None:
+            raise FetchFailedError(f"no adapter reads listings of the flavour '{supplier.flavour}'")
+        ring = _Ring(credentials)
+        retrying = self._retrying(len(credentials))
+        attempts = 0
+        try:
+            async with asyncio.timeout(self._limits.deadline_s):
+                async for attempt in retrying:
+                    attempts = attempt.retry_state.attempt_number
+                    with attempt:
+                        return Answered(await self._ask(flavour, supplier, ring), attempts)
+        except TransientError as error:
+            tries = "1 try" if attempts == 1 else f"{attempts} tries"
+            raise FetchFailedError(f"{error}; gave up after {tries}", attempts=attempts) from error
+        except UnusableAnswerError as error:
+            raise FetchFailedError(str(error), attempts=attempts) from error
+        except TimeoutError as error:
+            reason = f"no listing within {self._limits.deadline_s:g} s"
+            raise FetchFailedError(reason, attempts=attempts) from error
+        raise AssertionError("retrying ends by an answer or an error")
+
+    def _retrying(self, credentials: int) -> AsyncRetrying:
+        back_off = wait_exponential_jitter(
+            multiplier=self._limits.first_pause_s, max=LONGEST_PAUSE_S, jitter=self._limits.first_pause_s
+        )
+
+        def pause_s(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = error.pause_s if isinstance(error, TransientError) else None
+            return back_off(state) if asked is None else asked
+
+        return AsyncRetrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=pause_s,
+            # Turning to the next credential is no second try at the same thing.
+            stop=stop_after_attempt(self._limits.tries + max(credentials - 1, 0))
+            # A pause that the supplier asks for, but the deadline does not allow, ends the run at once.
+            | stop_before_delay(self._limits.deadline_s),
+            reraise=True,
+        )
+
+    async def _ask(self, flavour: Flavour, supplier: SupplierRecord, ring: "_Ring") -> Fetched:
+        try:
+            async with self._client(supplier) as client:
+                return await flavour.list_models(Endpoint(client, supplier, ring.secret, self._limits))
+        except CredentialRefusedError as error:
+            ring.drop(error)
+            raise
+        except RateLimitedError as error:
+            ring.pass_on(error)
+            raise
+
+    def _client(self, supplier: SupplierRecord) -> httpx.AsyncClient:
+        # A client of its own per request: connections are pooled by address, and two suppliers may share one.
+        timeout = httpx.Timeout(self._limits.read_s, connect=self._limits.connect_s)
+        carrier = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False)
+        guarded = GuardedTransport(carrier, is_local=supplier.is_local)
+        return httpx.AsyncClient(transport=guarded, timeout=timeout, follow_redirects=False, trust_env=False)
+
+
+class _Ring:
+    """Whose turn it is: refused credentials are out, limited ones go behind the others."""
+
+    def __init__(self, credentials: Sequence[OpenCredential]) -> None:
+        self._turns = deque(credentials)
+        self._limited: set[str] = set()
+        self._refusals: list[str] = []
+
+    @property
+    def secret(self) -> str | None:
+        """Answer the secret whose turn it is; None where there is no credential at all."""
+        return self._turns[0].secret if self._turns else None
+
+    def drop(self, error: CredentialRefusedError) -> None:
+        """Take the credential out; without another one that is the end."""
+        if not self._turns:
+            raise UnusableAnswerError(f"{error} to a request without credential") from error
+        self._refusals.append(f"credential '{self._turns.popleft().name}': {error}")
+        if not self._turns:
+            raise UnusableAnswerError("no credential is accepted: " + "; ".join(self._refusals)) from error
+        error.pause_s = 0.0
+
+    def pass_on(self, error: RateLimitedError) -> None:
+        """Let the others have a turn at once; only when every one is limited there is a pause."""
+        if self._turns:
+            self._limited.add(self._turns[0].name)
+            self._turns.rotate(-1)
+        others_wait = self._turns and self._turns[0].name not in self._limited
+        error.pause_s = 0.0 if others_wait else error.retry_after_s
+        if not others_wait:
+            self._limited.clear()

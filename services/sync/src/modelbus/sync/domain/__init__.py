@@ -1,0 +1,1 @@
+"""Rules of sync; the standard library only."""

@@ -1,0 +1,98 @@
+"""What sync refuses, and why a listing could not be had."""
+
+from uuid import UUID
+
+
+class Refusal(Exception):  # noqa: N818 - the root of refusals, never raised itself
+    """Sync does not do what was asked, and nothing was changed."""
+
+    code = "refused"
+
+
+class RunNotFoundError(Refusal):
+    """There is no run of that id."""
+
+    code = "not_found"
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"there is no run '{run_id}'")
+
+
+class ListingNotKeptError(Refusal):
+    """The run has no listing: it never got one, or newer ones have taken its place."""
+
+    code = "listing_not_kept"
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"the listing of run '{run_id}' is not kept")
+
+
+class DanglingReferenceError(Refusal):
+    """The input refers to a supplier that the catalog does not have."""
+
+    code = "dangling_reference"
+
+    def __init__(self, field: str, noun: str, target: UUID) -> None:
+        super().__init__(f"{field}: there is no {noun} '{target}'")
+        self.errors = [{"field": field, "message": f"must be the id of a {noun} that exists"}]
+
+
+class LeaseLostError(Exception):
+    """Another worker has taken the run up since; whatever this one found counts no more."""
+
+    code = "lease_lost"
+
+
+class FetchFailedError(Exception):
+    """There is no listing to be had; the text is the run's reason, readable by an administrator."""
+
+    code = "fetch_failed"
+
+    def __init__(self, reason: str, *, attempts: int = 0) -> None:
+        super().__init__(reason)
+        self.attempts = attempts
+        """Requests that the supplier got."""
+
+
+class UnusableAnswerError(Exception):
+    """The supplier answered something that is no listing; asking again would not help."""
+
+    code = "unusable_answer"
+
+
+class AddressRefusedError(UnusableAnswerError):
+    """The supplier's name leads to an address that it may not have."""
+
+    code = "address_refused"
+
+
+class TransientError(Exception):
+    """Asking again may help."""
+
+    code = "transient"
+
+    pause_s: float | None = None
+    """Seconds to wait before; None leaves it to the back-off."""
+
+
+class SupplierAwayError(TransientError):
+    """No answer, half an answer, or a 5xx."""
+
+    code = "supplier_away"
+
+
+class RateLimitedError(TransientError):
+    """The supplier answered 429."""
+
+    code = "rate_limited"
+
+    def __init__(self, retry_after_s: float | None) -> None:
+        asked = "" if retry_after_s is None else f" and asked to wait {retry_after_s:g} s"
+        super().__init__(f"answered 429 (too many requests){asked}")
+        self.retry_after_s = retry_after_s
+
+
+class CredentialRefusedError(TransientError):
+    """The supplier does not accept this credential; another one may do."""
+
+    code = "credential_refused"

@@ -1,0 +1,137 @@
+"""A run is one attempt to learn what a supplier offers, from the request to the catalog's answer."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+MOST_TAKES = 5
+
+
+class Cause(StrEnum):
+    """Who asked."""
+
+    ADMINISTRATOR = "administrator"
+    CREDENTIAL = "credential"
+    SCHEDULE = "schedule"
+
+
+class Status(StrEnum):
+    """How far it is."""
+
+    REQUESTED = "requested"
+    FETCHING = "fetching"
+    FETCHED = "fetched"
+    APPLIED = "applied"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the catalog made of a listing, in sources."""
+
+    added: int
+    changed: int
+    removed: int
+    held: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run; what it has not come to yet is None."""
+
+    id: UUID
+    supplier_id: UUID
+    cause: str
+    requested_at: datetime
+    catalog_revision: int = 0
+    """What the catalog knew when it asked; a worker that knows less waits."""
+    status: str = Status.REQUESTED
+    supplier_name: str | None = None
+    reason: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    times_taken: int = 0
+    """How often a worker took it up; the number also tells the present holder from earlier ones."""
+    leased_until: datetime | None = None
+    attempts: int = 0
+    """Requests that the supplier got."""
+    digest: str | None = None
+    listed_count: int | None = None
+    left_out_count: int | None = None
+    added: int | None = None
+    changed: int | None = None
+    removed: int | None = None
+    held: int | None = None
+    unchanged: int | None = None
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Tell whether it has outlived so many workers that it may well be what ends them."""
+        return self.times_taken >= MOST_TAKES
+
+    def take(self, supplier_name: str | None, at: datetime, leased_until: datetime) -> "Run":
+        """Give it to a worker."""
+        return replace(
+            self,
+            status=Status.FETCHING,
+            supplier_name=supplier_name,
+            times_taken=self.times_taken + 1,
+            started_at=self.started_at or at,
+            leased_until=leased_until,
+        )
+
+    def take_longer(self, leased_until: datetime) -> "Run":
+        """Let the worker keep it."""
+        return replace(self, leased_until=leased_until)
+
+    def release(self) -> "Run":
+        """Let another worker take it at once."""
+        return replace(self, status=Status.REQUESTED, leased_until=None)
+
+    def fetch(self, *, digest: str, listed: int, left_out: int, attempts: int) -> "Run":
+        """Record that there is a listing; the catalog is next."""
+        return replace(
+            self,
+            status=Status.FETCHED,
+            leased_until=None,
+            digest=digest,
+            listed_count=listed,
+            left_out_count=left_out,
+            attempts=self.attempts + attempts,
+        )
+
+    def fail(self, reason: str, at: datetime, attempts: int = 0) -> "Run":
+        """Give it up."""
+        return replace(
+            self,
+            status=Status.FAILED,
+            reason=reason,
+            ended_at=at,
+            leased_until=None,
+            attempts=self.attempts + attempts,
+        )
+
+    def apply(self, counts: Counts, at: datetime) -> "Run":
+        """Record that the catalog has applied the listing, be it after a refusal."""
+        if self.status not in {Status.FETCHED, Status.REFUSED}:
+            return self
+        return replace(
+            self,
+            status=Status.APPLIED,
+            reason=None,
+            ended_at=at,
+            added=counts.added,
+            changed=counts.changed,
+            removed=counts.removed,
+            held=counts.held,
+            unchanged=counts.unchanged,
+        )
+
+    def refuse(self, reason: str, at: datetime) -> "Run":
+        """Record that the catalog did not want the listing."""
+        if self.status != Status.FETCHED:
+            return self
+        return replace(self, status=Status.REFUSED, reason=reason, ended_at=at)

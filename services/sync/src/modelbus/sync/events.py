@@ -1,0 +1,41 @@
+"""What sync hears: the catalog asks for listings, and tells what became of them."""
+
+import asyncio
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from modelbus.chassis.hearing import Heard, Hearing
+from modelbus.contracts.bus import SYNC_HEARS_CATALOG
+from modelbus.contracts.catalog import CatalogSynced, ListingRefused, SyncRequested
+from modelbus.sync.actions import runs
+from modelbus.sync.domain.runs import Counts, Run
+
+
+def hear_catalog(wake: asyncio.Event) -> Hearing:
+    """Build the hearing; `wake` is set when there is a run to take up."""
+    hearing = Hearing(SYNC_HEARS_CATALOG)
+
+    @hearing.hear(SyncRequested)
+    async def request_run(session: AsyncSession, heard: Heard[SyncRequested]) -> None:
+        asked = heard.event
+        run = Run(
+            id=asked.run_id,
+            supplier_id=asked.supplier_id,
+            cause=asked.cause,
+            requested_at=heard.envelope.time,
+            # The event may overtake the very credential that it is about, which comes by the feed.
+            catalog_revision=heard.revision,
+        )
+        await runs.request_run(session, run, wake)
+
+    @hearing.hear(CatalogSynced)
+    async def complete_run(session: AsyncSession, heard: Heard[CatalogSynced]) -> None:
+        told = heard.event
+        counts = Counts(told.added, told.changed, told.removed, told.held, told.unchanged)
+        await runs.complete_run(session, told.run_id, counts, heard.envelope.time)
+
+    @hearing.hear(ListingRefused)
+    async def refuse_run(session: AsyncSession, heard: Heard[ListingRefused]) -> None:
+        await runs.refuse_run(session, heard.event.run_id, heard.event.reason, heard.envelope.time)
+
+    return hearing

@@ -1,0 +1,127 @@
+"""Timed work: workers that bring runs to their end, the schedule, and forgetting what is old."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from structlog.contextvars import bound_contextvars
+
+from modelbus.chassis.database import Database
+from modelbus.chassis.logs import logger
+from modelbus.chassis.loops import OUTAGES, repeat, stop
+from modelbus.chassis.outbox import Outbox
+from modelbus.sync.actions import listings, runs
+from modelbus.sync.clients.catalog import Directory
+from modelbus.sync.clients.suppliers import Answered, Suppliers
+from modelbus.sync.domain.errors import FetchFailedError, LeaseLostError
+from modelbus.sync.domain.runs import Run
+
+POLL_S = 1.0
+OUTBOX_KEPT = timedelta(days=7)
+
+log = logger(__name__)
+
+
+class Worker:
+    """Brings runs to their end, one after another.
+
+    It holds each on a lease of `lease_s` seconds, renewed while it lives. `known_revision` answers what is known of
+    the catalog.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        suppliers: Suppliers,
+        *,
+        lease_s: float,
+        known_revision: Callable[[], int],
+        wake: asyncio.Event,
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._suppliers = suppliers
+        self._lease_s = lease_s
+        self._known_revision = known_revision
+        self._wake = wake
+
+    async def work(self) -> None:
+        """Do what there is to do, then wait until somebody wakes us, or for a moment; to be repeated."""
+        self._wake.clear()
+        while await self._work_once():
+            pass
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S):
+                await self._wake.wait()
+
+    async def _work_once(self) -> bool:
+        async with self._database.transaction() as session:
+            run = await runs.take_run(
+                session,
+                lease_s=self._lease_s,
+                known_revision=self._known_revision(),
+                name_of=self._directory.name_of,
+            )
+        if run is None:
+            return False
+        try:
+            with bound_contextvars(correlation_id=str(run.id)):
+                await self._fetch(run)
+        except LeaseLostError as error:
+            log.warning("a run was taken over by another worker", run_id=str(run.id), error=str(error))
+        except asyncio.CancelledError:
+            # The service stops: nobody need wait until the lease has run out.
+            with suppress(LeaseLostError, *OUTAGES):
+                async with self._database.transaction() as session:
+                    await runs.release_run(session, run)
+            raise
+        return True
+
+    async def _fetch(self, run: Run) -> None:
+        try:
+            answered = await self._ask(run)
+        except FetchFailedError as error:
+            log.warning("a listing can't be had", run_id=str(run.id), supplier=run.supplier_name, reason=str(error))
+            async with self._database.transaction() as session:
+                await runs.fail_run(session, run, str(error), attempts=error.attempts)
+            return
+        fetched = answered.fetched
+        listing = await asyncio.to_thread(listings.normalise, run, fetched.models, fetched.left_out)
+        left_out = len(fetched.left_out)
+        async with self._database.transaction() as session:
+            await listings.keep_listing(session, run, listing, left_out=left_out, attempts=answered.attempts)
+        log.info("a listing is fetched", run_id=str(run.id), models=len(listing.models), left_out=left_out)
+
+    async def _ask(self, run: Run) -> Answered:
+        supplier, credentials = self._directory.askable(run.supplier_id)
+        renewing = asyncio.create_task(repeat("lease", lambda: self._renew(run), every_s=self._lease_s / 3))
+        try:
+            return await self._suppliers.fetch_listing(supplier, credentials)
+        finally:
+            await stop([renewing])
+
+    async def _renew(self, run: Run) -> None:
+        async with self._database.transaction() as session:
+            await runs.renew_lease(session, run, lease_s=self._lease_s)
+
+
+async def schedule_runs(database: Database, directory: Directory, wake: asyncio.Event) -> None:
+    """Ask for the listings that are due; suppliers that can't be asked are passed over."""
+    askable = [supplier for supplier in directory.suppliers() if directory.why_not_askable(supplier.id) is None]
+    if not any(supplier.sync_interval_s for supplier in askable):
+        return
+    async with database.transaction() as session:
+        due = await runs.request_due_listings(session, askable, wake)
+    if due:
+        log.info("listings are due", runs=[str(run_id) for run_id in due])
+
+
+async def forget_old(database: Database, outbox: Outbox) -> None:
+    """Delete listings and told events that are no longer needed."""
+    async with database.transaction() as session:
+        forgotten = await listings.forget_old_listings(session)
+        await outbox.forget(session, before=datetime.now(UTC) - OUTBOX_KEPT)
+    if forgotten:
+        log.info("old listings are forgotten", listings=forgotten)

@@ -1,0 +1,1 @@
+"""PostgreSQL of sync: tables, queries, migrations."""

@@ -1,0 +1,130 @@
+"""Runs in PostgreSQL; times of leases are the database's, so that the clocks of replicas need not agree."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from modelbus.sync.domain.errors import LeaseLostError, RunNotFoundError
+from modelbus.sync.domain.runs import Run, Status
+from modelbus.sync.store.tables import runs
+
+
+async def insert_run(session: AsyncSession, run: Run) -> bool:
+    """Insert the run; answer False when it is there already."""
+    inserted = insert(runs).values(asdict(run)).on_conflict_do_nothing().returning(runs.c.id)
+    return (await session.execute(inserted)).one_or_none() is not None
+
+
+async def save_run(session: AsyncSession, run: Run) -> None:
+    """Write every field of the run."""
+    await session.execute(sa.update(runs).where(runs.c.id == run.id).values(asdict(run)))
+
+
+async def find_run(session: AsyncSession, run_id: UUID) -> Run:
+    """Answer the run.
+
+    Raises:
+        RunNotFoundError: there is none.
+    """
+    run = await _one(session, sa.select(runs).where(runs.c.id == run_id))
+    if run is None:
+        raise RunNotFoundError(run_id)
+    return run
+
+
+async def list_runs(
+    session: AsyncSession,
+    *,
+    limit: int,
+    before: UUID | None,
+    supplier_id: UUID | None,
+    status: str | None,
+) -> list[Run]:
+    """List runs, newest first, from before that id on."""
+    query = sa.select(runs).order_by(runs.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(runs.c.id < before)
+    if supplier_id is not None:
+        query = query.where(runs.c.supplier_id == supplier_id)
+    if status is not None:
+        query = query.where(runs.c.status == status)
+    return [_run(row) for row in await session.execute(query)]
+
+
+async def newest_runs(session: AsyncSession, supplier_ids: Sequence[UUID]) -> dict[UUID, Run]:
+    """Answer the latest requested run of each of the suppliers."""
+    asked = sa.func.unnest(sa.cast(list(supplier_ids), ARRAY(sa.Uuid))).table_valued("supplier_id")
+    of_one = sa.select(runs).where(runs.c.supplier_id == asked.c.supplier_id)
+    # One step into the index for each supplier, however long its history.
+    newest = of_one.order_by(runs.c.requested_at.desc()).limit(1).lateral("newest")
+    rows = await session.execute(sa.select(newest).select_from(asked.join(newest, sa.true())))
+    return {row.supplier_id: _run(row) for row in rows}
+
+
+async def lock_next_run(session: AsyncSession, *, known_revision: int) -> Run | None:
+    """Lock the run that has waited longest and may be taken up now, or one whose worker has died.
+
+    Takers follow one another until they commit: two that look at once would find two runs of one supplier.
+    """
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("sync.take"))))
+    other = runs.alias("other")
+    is_waiting = (runs.c.status == Status.REQUESTED) & (runs.c.catalog_revision <= known_revision)
+    is_orphaned = (runs.c.status == Status.FETCHING) & (runs.c.leased_until < sa.func.now())
+    is_supplier_busy = (
+        sa.select(other.c.id)
+        .where(other.c.supplier_id == runs.c.supplier_id, other.c.status == Status.FETCHING, other.c.id != runs.c.id)
+        .exists()
+    )
+    query = (
+        sa.select(runs)
+        .where(is_waiting | is_orphaned, ~is_supplier_busy)
+        .order_by(runs.c.requested_at, runs.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=runs)
+    )
+    return await _one(session, query)
+
+
+async def lock_held_run(session: AsyncSession, held: Run) -> Run:
+    """Lock the run that a worker holds.
+
+    Raises:
+        LeaseLostError: another worker has taken it up since.
+    """
+    run = await lock_run(session, held.id)
+    if run is None or (run.status, run.times_taken) != (Status.FETCHING, held.times_taken):
+        raise LeaseLostError(f"run '{held.id}' was taken up by another worker")
+    return run
+
+
+async def lock_run(session: AsyncSession, run_id: UUID) -> Run | None:
+    """Lock the run; None if there is none."""
+    return await _one(session, sa.select(runs).where(runs.c.id == run_id).with_for_update())
+
+
+async def try_schedule_lock(session: AsyncSession) -> bool:
+    """Become the only replica that schedules, until the transaction ends; False if another one does."""
+    lock = sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtext("sync.schedule")))
+    return bool(await session.scalar(lock))
+
+
+async def lease_end(session: AsyncSession, lease_s: float) -> datetime:
+    """Answer the end of a lease that begins now."""
+    end = await session.scalar(sa.select(sa.func.now() + timedelta(seconds=lease_s)))
+    assert isinstance(end, datetime)  # noqa: S101 - PostgreSQL always knows the time
+    return end
+
+
+async def _one(session: AsyncSession, query: sa.Select[Any]) -> Run | None:
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else _run(row)
+
+
+def _run(row: sa.Row[Any]) -> Run:
+    return Run(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name

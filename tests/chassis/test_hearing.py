@@ -1,0 +1,196 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID
+
+import httpx
+import pytest
+from nats.js.errors import NotFoundError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from builders import an_event
+from modelbus.catalog.store.tables import parking
+from modelbus.chassis import problems
+from modelbus.chassis.database import Database
+from modelbus.chassis.hearing import Heard, Hearing
+from modelbus.chassis.ids import new_id
+from modelbus.chassis.loops import repeat, stop
+from modelbus.chassis.messaging import Bus
+from modelbus.contracts.bus import CATALOG, Consumer
+from modelbus.contracts.catalog import SyncRequested
+from modelbus.contracts.envelope import Envelope
+from running import eventually, serving
+from testing_bus import LocalBus
+
+CONSUMER = Consumer(durable="sync", stream=CATALOG, events=(SyncRequested,), max_tries=3)
+
+
+class Listener:
+    """Notes what it hears, and fails as the test wants."""
+
+    def __init__(self) -> None:
+        self.heard: list[UUID] = []
+        self.failures: list[Exception] = []
+
+    async def hear(self, _session: AsyncSession, heard: Heard[SyncRequested]) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.heard.append(heard.event.run_id)
+
+
+@asynccontextmanager
+async def hearing(database: Database, local: LocalBus, listener: Listener) -> AsyncIterator[Hearing]:
+    connection = Bus(local.url, service="catalog")
+    attached = Hearing(CONSUMER)
+    attached.hear(SyncRequested)(listener.hear)
+    attached.attach(connection, database, parking)
+    connection.start()
+    watch = asyncio.create_task(repeat("watch", attached.watch, every_s=0.2))
+    try:
+        yield attached
+    finally:
+        await stop([watch])
+        await connection.stop()
+
+
+async def tell(local: LocalBus, body: bytes | None = None, attributes: dict[str, str] | None = None) -> UUID:
+    event = an_event()
+    envelope = Envelope(new_id(), event.type, "/test", datetime.now(UTC), b"")
+    client = await local.client()
+    try:
+        headers = {**envelope.headers(), **(attributes or {})}
+        await client.jetstream().publish(event.type, body or event.model_dump_json().encode(), headers=headers)
+    finally:
+        await client.close()
+    return event.run_id
+
+
+async def parked() -> list[str]:
+    return [message.reason for message in (await parking.list_parked(50, None)).items]
+
+
+async def test_events_are_heard_in_the_order_of_the_stream(catalog_database: Database, bus: LocalBus) -> None:
+    told = [await tell(bus) for _ in range(30)]
+    listener = Listener()
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(lambda: len(listener.heard) == 30)
+
+    assert listener.heard == told
+
+
+async def test_what_is_told_while_listening_is_heard_at_once(catalog_database: Database, bus: LocalBus) -> None:
+    listener = Listener()
+    async with hearing(catalog_database, bus, listener) as attached:
+        await eventually(lambda: _is_well(attached))
+        run = await tell(bus)
+        await eventually(lambda: listener.heard == [run], within_s=1.0)
+
+
+async def test_a_failure_is_retried_with_delay_until_it_succeeds(catalog_database: Database, bus: LocalBus) -> None:
+    listener = Listener()
+    listener.failures = [RuntimeError("first"), RuntimeError("second")]
+    run = await tell(bus)
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(lambda: listener.heard == [run])
+
+    assert await parked() == []
+
+
+async def test_a_message_that_keeps_failing_is_parked_once_and_delays_nobody(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    listener = Listener()
+    poison = b'{"run_id": "not-an-id"}'
+    await tell(bus, poison)
+    run = await tell(bus)
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(lambda: listener.heard == [run])
+        await eventually(parked)
+
+    [reason] = await parked()
+    assert "body does not parse" in reason
+    assert "run_id" in reason
+
+
+async def test_a_handler_that_fails_too_often_has_its_message_parked(catalog_database: Database, bus: LocalBus) -> None:
+    listener = Listener()
+    listener.failures = [RuntimeError(f"try {n}") for n in range(1, 4)]
+    await tell(bus)
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(parked)
+
+    assert await parked() == ["RuntimeError('try 3')"]
+    assert listener.heard == []
+
+
+async def test_a_message_without_an_envelope_is_parked(catalog_database: Database, bus: LocalBus) -> None:
+    await tell(bus, attributes={"ce-specversion": "0.3"})
+
+    async with hearing(catalog_database, bus, Listener()):
+        await eventually(parked)
+
+    assert "specversion" in (await parked())[0]
+
+
+async def test_an_outage_of_ours_parks_nothing_however_long(catalog_database: Database, bus: LocalBus) -> None:
+    listener = Listener()
+    listener.failures = [ConnectionRefusedError() for _ in range(5)]
+    run = await tell(bus)
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(lambda: listener.heard == [run], within_s=20)
+
+    assert await parked() == []
+
+
+async def test_a_deleted_consumer_is_made_anew_and_heard_again(catalog_database: Database, bus: LocalBus) -> None:
+    listener = Listener()
+    async with hearing(catalog_database, bus, listener) as attached:
+        first = await tell(bus)
+        await eventually(lambda: listener.heard == [first])
+        client = await bus.client()
+        await client.jetstream().delete_consumer("CATALOG", "sync")
+        with pytest.raises(NotFoundError):
+            await client.jetstream().consumer_info("CATALOG", "sync")
+        await client.close()
+        second = await tell(bus)
+        # The new consumer starts from the first message; hearers are idempotent, so that costs nothing.
+        await eventually(lambda: second in listener.heard)
+        await eventually(lambda: _is_well(attached))
+
+
+async def test_parked_messages_are_listed_retried_and_discarded_over_rest(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    from fastapi import FastAPI
+
+    listener = Listener()
+    listener.failures = [RuntimeError() for _ in range(4)]
+    app = FastAPI()
+    app.include_router(parking.routes())
+    problems.install(app, {})
+    run = await tell(bus)
+    async with hearing(catalog_database, bus, listener), serving(app) as url, httpx.AsyncClient(base_url=url) as http:
+        await eventually(parked)
+        [item] = (await http.get("/api/v1/parked")).json()["items"]
+
+        refused = await http.post(f"/api/v1/parked/{item['id']}/retry")
+        assert (refused.status_code, refused.json()["code"]) == (409, "retry_failed")
+        retried = await http.post(f"/api/v1/parked/{item['id']}/retry")
+        assert (retried.status_code, listener.heard) == (204, [run])
+        gone = await http.delete(f"/api/v1/parked/{item['id']}")
+        assert (gone.status_code, gone.json()["code"]) == (404, "not_parked")
+
+
+def test_a_hearing_needs_a_handler_for_everything_it_subscribes_to() -> None:
+    with pytest.raises(ValueError, match=r"sync\.requested"):
+        Hearing(CONSUMER).attach(Bus("nats://127.0.0.1:9", service="x"), None, None)  # type: ignore[arg-type]
+
+
+async def _is_well(attached: Hearing) -> bool:
+    return await attached.problem() is None

@@ -1,0 +1,178 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import nats.js.errors
+import sqlalchemy as sa
+from nats.aio.msg import Msg
+
+from builders import an_event
+from modelbus.catalog.store.tables import outbox
+from modelbus.chassis.database import Database
+from modelbus.chassis.loops import stop
+from modelbus.chassis.messaging import Bus
+from modelbus.chassis.outbox import record
+from modelbus.chassis.relay import Relay
+from modelbus.contracts.bus import CATALOG
+from modelbus.contracts.envelope import read_envelope
+from running import eventually
+from testing_bus import LocalBus
+
+
+@asynccontextmanager
+async def relaying(database: Database, local: LocalBus) -> AsyncIterator[Relay]:
+    connection = Bus(local.url, service="catalog")
+    connection.start()
+    relay = Relay(database, outbox, connection, CATALOG)
+    task = asyncio.create_task(relay.run())
+    try:
+        yield relay
+    finally:
+        await stop([task])
+        await connection.stop()
+
+
+async def commit(database: Database, events: int = 1) -> None:
+    async with database.transaction() as session:
+        for _ in range(events):
+            await record(session, an_event())
+
+
+async def on_the_stream(local: LocalBus) -> list[Msg]:
+    client = await local.client()
+    try:
+        context = client.jetstream()
+        last = (await context.stream_info("CATALOG")).state
+        found = []
+        for sequence in range(last.first_seq, last.last_seq + 1):
+            raw = await context.get_msg("CATALOG", seq=sequence)
+            found.append(raw)
+        return found
+    finally:
+        await client.close()
+
+
+async def revisions(local: LocalBus) -> list[int]:
+    return [int((raw.headers or {})["ce-revision"]) for raw in await on_the_stream(local)]
+
+
+async def test_what_is_committed_reaches_the_stream_in_order_as_cloud_events(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    async with relaying(catalog_database, bus):
+        for _ in range(5):
+            await commit(catalog_database, 3)
+        await eventually(lambda: _has(bus, 15))
+
+    assert await revisions(bus) == list(range(1, 16))
+    first = (await on_the_stream(bus))[0]
+    envelope = read_envelope(first.headers, first.data or b"")
+    assert (envelope.type, envelope.source, envelope.revision) == ("sync.requested", "/modelbus/catalog", 1)
+    assert envelope.data_schema == "/schemas/sync.requested/1-0.json"
+
+
+async def test_of_two_relays_one_leads_and_nothing_is_told_twice(catalog_database: Database, bus: LocalBus) -> None:
+    async with relaying(catalog_database, bus) as one, relaying(catalog_database, bus) as other:
+        await eventually(lambda: one.is_leader or other.is_leader)
+        await asyncio.gather(*(commit(catalog_database) for _ in range(40)))
+        await eventually(lambda: _has(bus, 40))
+        assert one.is_leader != other.is_leader
+
+    assert await revisions(bus) == list(range(1, 41))
+
+
+async def test_a_relay_that_was_overtaken_is_refused_and_reads_its_cursor_anew(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    async with relaying(catalog_database, bus):
+        await commit(catalog_database)
+        await eventually(lambda: _has(bus, 1))
+        # Somebody else publishes behind the leader's back, as a leader does that woke from a pause.
+        client = await bus.client()
+        stolen = (await on_the_stream(bus))[0]
+        headers = {**(stolen.headers or {}), "ce-revision": "2", "Nats-Msg-Id": "another"}
+        headers.pop("Nats-Expected-Last-Sequence")
+        await client.jetstream().publish("sync.requested", stolen.data or b"", headers=headers)
+        await client.close()
+        await commit(catalog_database, 2)
+        await eventually(lambda: _has(bus, 3))
+
+    assert await revisions(bus) == [1, 2, 3]
+
+
+async def test_a_killed_bus_loses_nothing(catalog_database: Database, bus: LocalBus) -> None:
+    async with relaying(catalog_database, bus):
+        await commit(catalog_database, 5)
+        await eventually(lambda: _has(bus, 5))
+        bus.server.kill()
+        await commit(catalog_database, 5)
+        bus.server.restart()
+        await commit(catalog_database, 5)
+        await eventually(lambda: _has(bus, 15))
+
+    assert await revisions(bus) == list(range(1, 16))
+
+
+async def test_a_wiped_bus_is_told_again_from_the_outbox(catalog_database: Database, bus: LocalBus) -> None:
+    async with relaying(catalog_database, bus):
+        await commit(catalog_database, 5)
+        await eventually(lambda: _has(bus, 5))
+        bus.wipe()
+        await bus.lay_topology()
+        await commit(catalog_database)
+        await eventually(lambda: _has(bus, 6))
+
+    assert await revisions(bus) == list(range(1, 7))
+
+
+async def test_a_stream_lost_beyond_the_outbox_begins_a_new_epoch(catalog_database: Database, bus: LocalBus) -> None:
+    async with relaying(catalog_database, bus):
+        await commit(catalog_database, 5)
+        await eventually(lambda: _has(bus, 5))
+    before = await epoch(catalog_database)
+    async with catalog_database.transaction() as session:
+        await session.execute(sa.delete(outbox.rows).where(outbox.rows.c.revision < 4))
+    bus.wipe()
+    await bus.lay_topology()
+
+    async with relaying(catalog_database, bus):
+        await eventually(lambda: _has(bus, 1))
+
+    reset = (await on_the_stream(bus))[0]
+    assert (reset.subject, (reset.headers or {})["ce-revision"]) == ("catalog.reset", "6")
+    assert await epoch(catalog_database) != before
+
+
+async def test_a_restored_database_begins_a_new_epoch_beyond_what_was_told(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    async with relaying(catalog_database, bus):
+        await commit(catalog_database, 5)
+        await eventually(lambda: _has(bus, 5))
+    async with catalog_database.transaction() as session:
+        await session.execute(sa.delete(outbox.rows).where(outbox.rows.c.revision > 2))
+        await session.execute(sa.update(outbox.head).values(version=2))
+
+    async with relaying(catalog_database, bus):
+        await eventually(lambda: _has(bus, 6))
+        await commit(catalog_database)
+        await eventually(lambda: _has(bus, 7))
+
+    assert await revisions(bus) == [1, 2, 3, 4, 5, 6, 7]
+    assert [raw.subject for raw in await on_the_stream(bus)][5] == "catalog.reset"
+
+
+async def epoch(database: Database) -> UUID:
+    async with database.reading() as session:
+        return (await outbox.read_head(session)).epoch
+
+
+async def _has(local: LocalBus, messages: int) -> bool:
+    client = await local.client()
+    try:
+        return (await client.jetstream().stream_info("CATALOG")).state.messages >= messages
+    except (nats.js.errors.NotFoundError, nats.errors.TimeoutError):
+        return False
+    finally:
+        await client.close()

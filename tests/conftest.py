@@ -1,0 +1,52 @@
+"""Fixtures that every folder shares: servers once a session, a database and a bus for each test."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+import servers
+from modelbus.launcher.directories import public_temporary_directory
+from modelbus.launcher.postgres import start_postgres
+from testing_bus import LocalBus, local_bus
+
+
+@pytest.fixture(scope="session")
+def public_directory() -> Iterator[Path]:
+    """A temporary directory that the user who runs PostgreSQL can reach."""
+    directory = public_temporary_directory("modelbus-tests-")
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(public_directory: Path) -> Iterator[str]:
+    """A PostgreSQL server: from the environment, else from local binaries."""
+    if given := os.environ.get("MODELBUS_TEST_POSTGRES_URL"):
+        yield given
+        return
+    server = start_postgres(public_directory / "postgres", port=0, fast=True)
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+async def databases(postgres_url: str) -> servers.Databases:
+    """The migrated template of this session."""
+    return await servers.prepare_template(postgres_url)
+
+
+@pytest.fixture
+async def database(databases: servers.Databases) -> AsyncIterator[servers.FreshDatabase]:
+    """A migrated database of this test alone."""
+    async with databases.fresh() as fresh:
+        yield fresh
+
+
+@pytest.fixture
+async def bus(public_directory: Path) -> AsyncIterator[LocalBus]:
+    """A NATS server of this test alone, with its streams and consumers."""
+    async with local_bus(public_directory) as running:
+        yield running

@@ -1,0 +1,66 @@
+"""A replica of integrity to run, and an ear on the stream that it tells on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from nats.aio.msg import Msg
+
+from modelbus.contracts.event import read_event
+from modelbus.contracts.references import ReferenceRestored, ReferenceStale
+from modelbus.integrity.app import create_app
+from modelbus.integrity.settings import Settings
+from running import ADMIN_TOKEN, SERVICE_TOKEN, eventually, serving
+from servers import FreshDatabase
+
+
+@asynccontextmanager
+async def running_integrity(
+    database: FreshDatabase, nats_url: str, catalog_url: str
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Run a replica; yields a client with the administrator's token."""
+    settings = Settings(
+        database_url=database.url("integrity"),
+        nats_url=nats_url,
+        admin_token=ADMIN_TOKEN,
+        service_token=SERVICE_TOKEN,
+        catalog_url=catalog_url,
+    )
+    async with (
+        serving(create_app(settings)) as url,
+        httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=20) as http,
+    ):
+        yield http
+
+
+async def ready(http: httpx.AsyncClient) -> None:
+    """Wait until nothing is missing."""
+
+    async def is_ready() -> bool:
+        answer = await http.get("/health/ready")
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return True
+
+    await eventually(is_ready)
+
+
+class Ear:
+    """Hears the INTEGRITY stream like any other team would."""
+
+    def __init__(self) -> None:
+        self.heard: list[ReferenceStale | ReferenceRestored] = []
+        self._news = asyncio.Event()
+
+    async def take(self, message: Msg) -> None:
+        kind = ReferenceStale if message.subject == ReferenceStale.type else ReferenceRestored
+        self.heard.append(read_event(kind, message.data))
+        self._news.set()
+
+    async def hears(self, number: int, *, within_s: float = 5.0) -> list[ReferenceStale | ReferenceRestored]:
+        """Wait until that many events were heard in all."""
+        async with asyncio.timeout(within_s):
+            while len(self.heard) < number:
+                self._news.clear()
+                await self._news.wait()
+        return self.heard

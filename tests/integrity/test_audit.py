@@ -1,0 +1,208 @@
+"""The audit: whatever the stream did not bring comes from the snapshot."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from integrity.listening import Ear, ready, running_integrity
+from integrity.teller import Teller, a_chain, a_model, a_source
+from modelbus.chassis.database import Database
+from modelbus.contracts.catalog import CatalogReset
+from modelbus.integrity.actions.targets import learn_model
+from modelbus.integrity.clients.catalog import Catalog
+from modelbus.integrity.domain.errors import FeedUnusableError
+from modelbus.integrity.domain.index import Telling
+from modelbus.integrity.jobs import Audit
+from modelbus.integrity.store.findings import list_open
+from modelbus.integrity.store.tables import outbox
+from running import SERVICE_TOKEN, eventually, serving
+from servers import FreshDatabase
+from testing_bus import LocalBus
+
+
+@pytest.fixture
+async def integrity_database(database: FreshDatabase):
+    made = Database(database.url("integrity"), service="integrity", outbox=outbox)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def audit(integrity_database: Database, catalog_url: str):
+    headers = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
+    async with httpx.AsyncClient(base_url=catalog_url, headers=headers) as client:
+        yield Audit(integrity_database, Catalog(client))
+
+
+async def open_places(database: Database) -> list[tuple[str, str]]:
+    async with database.reading() as session:
+        return [(each.place, each.reason) for each in await list_open(session, None)]
+
+
+async def test_a_start_takes_the_snapshot_and_finds_what_is_stale(
+    audit: Audit, catalog: Teller, integrity_database: Database
+) -> None:
+    gone, stays = a_model(gone="delisted"), a_model()
+    for record in (gone, stays, a_source(stays.id), a_chain(stays, gone)):
+        catalog.commit(record)
+    assert await audit.problem() == "the catalog was never loaded"
+
+    await audit.look()
+
+    assert await open_places(integrity_database) == [("step 2", "delisted")]
+    assert (await audit.problem(), audit.alarms) == (None, 0)
+
+
+async def test_an_index_that_equals_the_catalog_is_left_alone(audit: Audit, catalog: Teller) -> None:
+    catalog.commit(a_model())
+    await audit.look()
+
+    await audit.look()
+
+    assert catalog.snapshots_served == 1
+
+
+async def test_what_nobody_told_is_mended_at_the_second_look(
+    audit: Audit, catalog: Teller, integrity_database: Database
+) -> None:
+    model = a_model()
+    catalog.commit(model)
+    catalog.commit(a_chain(model))
+    await audit.look()
+    catalog.commit(a_model(model.id, gone="disabled"))
+
+    await audit.look()
+    assert (await open_places(integrity_database), audit.alarms) == ([], 0)
+    await audit.look()
+
+    assert (await open_places(integrity_database), audit.alarms) == ([("step 1", "disabled")], 1)
+
+
+async def test_a_snapshot_removes_what_it_does_not_hold(
+    audit: Audit, catalog: Teller, integrity_database: Database
+) -> None:
+    model = a_model()
+    catalog.commit(model)
+    catalog.commit(a_chain(model))
+    await audit.look()
+    catalog.records["model"].clear()
+    catalog.epoch = uuid4()
+    catalog.revision += 1
+
+    await audit.look()
+
+    assert await open_places(integrity_database) == [("step 1", "deleted")]
+
+
+async def test_a_snapshot_does_not_undo_what_was_heard_since(
+    audit: Audit, catalog: Teller, integrity_database: Database
+) -> None:
+    model = a_model()
+    catalog.commit(model)
+    catalog.commit(a_chain(model))
+    newer = a_model(model.id, gone="disabled")
+    async with integrity_database.transaction() as session:
+        text = newer.model_dump_json().encode()
+        await learn_model(session, Telling(catalog.revision + 1, datetime.now(UTC)), model.id, newer, text)
+    # The catalog has committed the change, but the snapshot is the one from just before.
+    stale_snapshot = catalog.snapshot()
+    catalog.commit(newer)
+    catalog.snapshot = lambda _kinds=(): stale_snapshot  # type: ignore[method-assign]
+
+    await audit.look()
+
+    assert await open_places(integrity_database) == [("step 1", "disabled")]
+
+
+async def test_a_truth_that_went_back_replaces_what_is_newer(
+    audit: Audit, catalog: Teller, integrity_database: Database
+) -> None:
+    model = a_model(gone="disabled")
+    catalog.commit(a_chain(model))
+    catalog.commit(model)
+    await audit.look()
+    catalog.records["model"][model.id] = a_model(model.id).model_dump_json().encode()
+    catalog.revision -= 1
+
+    await audit.look()
+
+    assert await open_places(integrity_database) == []
+    async with integrity_database.transaction() as session:
+        again = a_model(model.id, gone="delisted")
+        text = again.model_dump_json().encode()
+        await learn_model(session, Telling(catalog.revision + 1, datetime.now(UTC)), model.id, again, text)
+    assert await open_places(integrity_database) == [("step 1", "delisted")]
+
+
+async def test_a_snapshot_without_a_kind_is_refused(
+    audit: Audit, catalog: Teller, integrity_database: Database
+) -> None:
+    model = a_model()
+    catalog.commit(model)
+    catalog.commit(a_chain(model))
+    await audit.look()
+    whole = catalog.snapshot()
+    del whole.records["model"]
+    catalog.snapshot = lambda _kinds=(): whole  # type: ignore[method-assign]
+    catalog.epoch = uuid4()
+
+    with pytest.raises(FeedUnusableError, match="no model records"):
+        await audit.look()
+
+    assert await open_places(integrity_database) == []
+
+
+async def test_a_reset_asks_for_the_snapshot_at_once(http: httpx.AsyncClient, catalog: Teller, ear: Ear) -> None:
+    gone = a_model(gone="delisted")
+    catalog.commit(gone)
+    catalog.commit(a_chain(gone))
+    catalog.epoch = uuid4()
+
+    await catalog.tell(CatalogReset(epoch=catalog.epoch))
+
+    assert len(await ear.hears(1)) == 1
+    assert catalog.snapshots_served == 2
+
+
+async def test_it_answers_from_its_index_while_the_catalog_is_away(
+    database: FreshDatabase, bus: LocalBus, catalog: Teller, ear: Ear
+) -> None:
+    gone = a_model(gone="delisted")
+    catalog.commit(gone)
+    catalog.commit(a_chain(gone))
+    async with serving(catalog.app()) as url, running_integrity(database, bus.url, url) as first:
+        await ready(first)
+
+    async with running_integrity(database, bus.url, "http://127.0.0.1:9") as second:
+        await ready(second)
+        answer = await second.get("/api/v1/stale-references")
+        model = a_model(gone="disabled")
+        await catalog.tell(model, a_chain(model))
+        await ear.hears(2)
+
+    assert [each["place"] for each in answer.json()["items"]] == ["step 1"]
+
+
+async def test_it_is_not_ready_and_judges_nothing_before_the_catalog_was_ever_read(
+    database: FreshDatabase, bus: LocalBus, catalog: Teller
+) -> None:
+    catalog.is_away = True
+    async with serving(catalog.app()) as url, running_integrity(database, bus.url, url) as http:
+        await catalog.tell(a_chain(a_model()))
+
+        async def waits_for_the_catalog_alone() -> bool:
+            missing = (await http.get("/health/ready")).json()["missing"]
+            return bool(missing == {"index": "the catalog was never loaded"})
+
+        await eventually(waits_for_the_catalog_alone)
+        refused = await http.post("/api/v1/validate", json={"config_type": "all"})
+        found = await http.get("/api/v1/stale-references")
+        catalog.is_away = False
+        await ready(http)
+        after = await http.get("/api/v1/stale-references")
+
+    assert (refused.status_code, refused.json()["code"]) == (httpx.codes.SERVICE_UNAVAILABLE, "index_not_loaded")
+    assert found.json()["items"] == []
+    assert [each["reason"] for each in after.json()["items"]] == ["deleted"]

@@ -1,0 +1,167 @@
+from random import Random
+from uuid import uuid4
+
+import pytest
+
+from modelbus.contracts import records
+from modelbus.router.balance.choosing import find, next_credential, offers_for
+from modelbus.router.balance.standings import Standings
+from modelbus.router.cache.records import AccessKey
+from modelbus.router.domain.errors import ModelNotFoundError, ModelNotPermittedError, ModelUnavailableError
+from router.seeding import Seed
+
+ANYONE = AccessKey(uuid4(), "", is_active=True, expires_at=None, model_ids=None)
+
+
+def in_turn(seed: Seed, asked_for: str, caller: AccessKey = ANYONE, chance: int = 1) -> list[str]:
+    return [offer.source.upstream_name for offer in offers_for(seed.table(), asked_for, caller, Random(chance))]
+
+
+@pytest.fixture
+def seed() -> Seed:
+    return Seed()
+
+
+@pytest.fixture
+def acme(seed: Seed) -> records.SupplierRecord:
+    return seed.supplier("acme")
+
+
+def test_sources_come_by_priority(seed: Seed, acme: records.SupplierRecord) -> None:
+    model = seed.model("m")
+    for priority in (3, 1, 2):
+        seed.source(model, acme, f"p{priority}", priority=priority)
+
+    assert in_turn(seed, "m") == ["p1", "p2", "p3"]
+
+
+def test_equal_sources_come_by_weight_and_the_weightless_last(seed: Seed, acme: records.SupplierRecord) -> None:
+    model = seed.model("m")
+    for name, weight in (("none", 0), ("light", 1), ("heavy", 9)):
+        seed.source(model, acme, name, weight=weight)
+
+    turns = [in_turn(seed, "m", chance=chance) for chance in range(300)]
+
+    heavy_first = sum(turn[0] == "heavy" for turn in turns)
+    assert 240 <= heavy_first < 300
+    assert all(turn[-1] == "none" for turn in turns)
+
+
+@pytest.mark.parametrize(
+    ("supplier", "source", "reason"),
+    [
+        ({}, {"is_available": False, "reason": "delisted"}, "delisted"),
+        ({"is_active": False}, {}, "supplier_disabled"),
+        ({"protocol": "anthropic"}, {}, "speaks 'anthropic'"),
+    ],
+)
+def test_what_can_not_serve_is_left_out_and_the_reason_told(
+    seed: Seed, supplier: dict[str, object], source: dict[str, object], reason: str
+) -> None:
+    seed.source(seed.model("m"), seed.supplier("other", **supplier), **source)
+
+    with pytest.raises(ModelUnavailableError, match=reason):
+        in_turn(seed, "m")
+
+
+def test_a_disabled_model_is_not_served_by_its_available_sources(seed: Seed, acme: records.SupplierRecord) -> None:
+    seed.source(seed.model("m", is_available=False, reason="disabled"), acme)
+
+    with pytest.raises(ModelUnavailableError, match="disabled"):
+        in_turn(seed, "m")
+
+
+def test_a_chain_goes_step_by_step_and_a_source_comes_once(seed: Seed, acme: records.SupplierRecord) -> None:
+    first, second = seed.model("first"), seed.model("second")
+    cheap = seed.source(first, acme, "first-cheap", priority=2)
+    seed.source(first, acme, "first-dear", priority=1)
+    seed.source(second, acme, "second")
+    seed.chain("c", cheap, second, first)
+
+    assert in_turn(seed, "c") == ["first-cheap", "second", "first-dear"]
+
+
+def test_a_key_takes_the_steps_that_it_may(seed: Seed, acme: records.SupplierRecord) -> None:
+    first, second = seed.model("first"), seed.model("second")
+    seed.source(first, acme, "first")
+    seed.source(second, acme, "second")
+    seed.chain("c", first, second)
+
+    def caller(*allowed: records.ModelRecord) -> AccessKey:
+        return AccessKey(uuid4(), "", True, None, frozenset(model.id for model in allowed))  # noqa: FBT003
+
+    assert in_turn(seed, "c", caller(second)) == ["second"]
+    with pytest.raises(ModelNotPermittedError):
+        in_turn(seed, "c", caller())
+
+
+def test_a_name_means_a_model_then_an_alias_then_an_id_then_a_chain(seed: Seed, acme: records.SupplierRecord) -> None:
+    named = seed.model("x")
+    aliased = seed.model("other", aliases=["x", "y"])
+    chain = seed.chain("y", named)
+    lone = seed.chain("z", named)
+    table = seed.table()
+
+    assert find(table, "x").id == named.id
+    assert find(table, "y").id == aliased.id
+    assert find(table, str(aliased.id)).id == aliased.id
+    assert find(table, "z").id == lone.id
+    for unknown in ("w", str(uuid4()), str(chain.id), str(acme.id), "g" * 36):
+        with pytest.raises(ModelNotFoundError):
+            find(table, unknown)
+
+
+def test_an_inactive_chain_is_not_found(seed: Seed) -> None:
+    seed.chain("c", seed.model("m"), is_active=False)
+
+    with pytest.raises(ModelNotFoundError):
+        in_turn(seed, "c")
+
+
+def test_a_chain_without_living_steps_says_what_became_of_each(seed: Seed) -> None:
+    gone = seed.model("gone", is_available=False, reason="delisted")
+    seed.chain("c", gone, seed.model("bare"))
+    seed.chain("empty")
+
+    with pytest.raises(ModelUnavailableError, match="gone: delisted; bare: it has no source"):
+        in_turn(seed, "c")
+    with pytest.raises(ModelUnavailableError, match="no steps"):
+        in_turn(seed, "empty")
+
+
+def test_credentials_come_by_priority_then_least_recently_used(seed: Seed, acme: records.SupplierRecord) -> None:
+    seed.source(seed.model("m"), acme)
+    late = seed.credential(acme, "late", priority=2)
+    one, two = seed.credential(acme, "one", priority=1), seed.credential(acme, "two", priority=1)
+    seed.credential(acme, "off", priority=0, is_active=False)
+    seed.credential(acme, "dead", priority=0, state="dead")
+    [offer] = offers_for(seed.table(), "m", ANYONE, Random(1))
+    standings, tried = Standings(), set()
+
+    order = []
+    while credential := next_credential(offer, tried, standings, now=0):
+        standings.note_use(credential)
+        tried.add(credential.id)
+        order.append(credential.id)
+    again = next_credential(offer, set(), standings, now=0)
+
+    assert order == [one.id, two.id, late.id]
+    assert again is not None
+    assert again.id == one.id
+
+
+def test_a_credential_is_out_until_its_time_or_until_it_has_a_new_secret(
+    seed: Seed, acme: records.SupplierRecord
+) -> None:
+    seed.source(seed.model("m"), acme)
+    record = seed.credential(acme, "one")
+    [offer] = offers_for(seed.table(), "m", ANYONE, Random(1))
+    standings = Standings()
+    standings.put_out(offer.credentials[0], until=10, now=0)
+
+    assert next_credential(offer, (), standings, now=9) is None
+    assert next_credential(offer, (), standings, now=10) is not None
+
+    seed.put(record.model_copy(update={"sealed": "another"}))
+    [offer] = offers_for(seed.table(), "m", ANYONE, Random(1))
+    assert next_credential(offer, (), standings, now=9) is not None

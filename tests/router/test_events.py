@@ -1,0 +1,111 @@
+"""Server-sent events on their way through."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelbus.router.domain.errors import AttemptFailedError, LostError, MalformedAnswerError
+from modelbus.router.journey.events import DONE, LARGEST_EVENT, EventStream
+from modelbus.router.ledger.entries import Tokens
+
+
+def chunk(content: str | None = None, finish_reason: str | None = None, **more: Any) -> bytes:
+    delta = {"role": "assistant", "content": ""} if content is None else {"content": content}
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return b"data: " + json.dumps({"choices": [choice], **more}).encode() + b"\n\n"
+
+
+OPENING, HELLO, FINISH = chunk(), chunk("Hello"), chunk("", "stop")
+USAGE = (
+    b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5,'
+    b'"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":1}}}\n\n'
+)
+WHOLE = b": waiting\n\n" + OPENING + HELLO + chunk("a\n\nb") + FINISH + USAGE + DONE
+
+
+def through(pieces: list[bytes], *, shows_usage: bool = False) -> tuple[bytes, EventStream]:
+    events = EventStream(shows_usage=shows_usage)
+    passed = b"".join(events.take(piece) for piece in pieces)
+    return passed + events.end(), events
+
+
+@given(st.lists(st.integers(0, len(WHOLE)), max_size=20), st.booleans())
+def test_however_the_stream_is_cut_in_pieces_the_same_goes_on(cuts: list[int], shows_usage: bool) -> None:
+    edges = [0, *sorted(cuts), len(WHOLE)]
+    pieces = [WHOLE[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+
+    passed, events = through(pieces, shows_usage=shows_usage)
+
+    assert passed == (WHOLE if shows_usage else WHOLE.replace(USAGE, b""))
+    assert events.tokens == Tokens(input=4, cached_input=3, output=4, reasoning=1)
+
+
+def test_windows_line_ends_are_events_too() -> None:
+    stream = (OPENING + HELLO + FINISH + USAGE + DONE).replace(b"\n", b"\r\n")
+
+    passed, events = through([stream[:50], stream[50:]])
+
+    assert passed == stream.replace(USAGE.replace(b"\n", b"\r\n"), b"")
+    assert events.is_done
+
+
+@pytest.mark.parametrize(
+    ("event", "is_first_token"),
+    [
+        (b": still waiting\n\n", False),
+        (OPENING, False),
+        (b'data: {"choices":[],"prompt_filter_results":[{}]}\n\n', False),
+        (HELLO, True),
+        (FINISH, True),
+        (b'data: {"choices":[{"delta":{"reasoning_content":"hm"}}]}\n\n', True),
+        (b'data: {"choices":[{"delta":{"content":null,"tool_calls":[{"index":0}]}}]}\n\n', True),
+    ],
+)
+def test_the_first_token_is_told_from_what_opens_a_stream(event: bytes, is_first_token: bool) -> None:
+    events = EventStream(shows_usage=False)
+
+    events.take(event)
+
+    assert events.has_substance is is_first_token
+
+
+@pytest.mark.parametrize(
+    ("stream", "kind"),
+    [
+        (OPENING + HELLO + DONE, LostError),
+        (OPENING + HELLO, LostError),
+        (b"", LostError),
+        (OPENING + HELLO + b'data: {"choices":[{"del', MalformedAnswerError),
+        (OPENING + HELLO + b'data: {"choices":[{"del\n\n', MalformedAnswerError),
+        (OPENING + HELLO + b"data: <html>\n\n", MalformedAnswerError),
+        (OPENING + HELLO + b'data: {"error":{"message":"overloaded"}}\n\n', MalformedAnswerError),
+        (b"data: [1]\n\n", MalformedAnswerError),
+        (b"data: " + b"x" * LARGEST_EVENT, MalformedAnswerError),
+    ],
+)
+def test_a_stream_that_is_not_whole_is_never_taken_for_one(stream: bytes, kind: type[AttemptFailedError]) -> None:
+    with pytest.raises(kind):
+        through([stream])
+
+
+def test_a_model_that_talks_of_errors_and_usage_is_not_misunderstood() -> None:
+    talk = chunk('{"error": {"code": 1}, "usage": {"prompt_tokens": 9}, "finish_reason": "stop"} [DONE]')
+
+    passed, events = through([OPENING, HELLO, talk, FINISH, DONE])
+
+    assert talk in passed
+    assert events.tokens == Tokens()
+
+
+def test_an_end_without_done_or_last_line_end_is_mended_once_the_completion_is_finished() -> None:
+    assert through([OPENING + HELLO + FINISH])[0] == OPENING + HELLO + FINISH + DONE
+    assert through([OPENING + HELLO + FINISH + b"data: [DONE]"])[0] == OPENING + HELLO + FINISH + DONE
+
+
+def test_usage_of_a_strange_shape_is_no_failure() -> None:
+    strange = b'data: {"choices":[],"usage":{"prompt_tokens":"many"}}\n\n'
+
+    assert through([OPENING, HELLO, FINISH, strange, DONE])[1].tokens == Tokens()
