@@ -7,8 +7,8 @@ import asyncpg
 import httpx
 
 from builders import a_model, shown
-from catalog.conftest import Told
 from catalog.refusals import fields_of
+from catalogs import Told
 from modelbus.contracts.catalog import AccessKeyChanged
 from servers import FreshDatabase
 
@@ -230,9 +230,7 @@ BAD_INPUT: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_bad_input_is_refused_by_its_field_and_changes_nothing(
-    http: httpx.AsyncClient, told: Told, change: dict[str, Any], field: str
-) -> None:
+async def test_bad_input_is_refused_by_its_field_and_changes_nothing(http: httpx.AsyncClient, told: Told) -> None:
     made = await an_access_key(http)
 
     for change, field in BAD_INPUT:

@@ -5,8 +5,8 @@ import httpx
 import pytest
 
 from builders import a_model, a_served_model, a_source, a_supplier, shown
-from catalog.conftest import Told
 from catalog.refusals import fields_of
+from catalogs import Told
 from modelbus.contracts.catalog import ChainChanged
 
 CHAINS = "/api/v1/fallback-chains"
@@ -282,9 +282,7 @@ BAD_INPUT: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_bad_input_is_refused_by_its_field_and_changes_nothing(
-    http: httpx.AsyncClient, told: Told, change: dict[str, Any], field: str
-) -> None:
+async def test_bad_input_is_refused_by_its_field_and_changes_nothing(http: httpx.AsyncClient, told: Told) -> None:
     chain = await a_chain(http)
     good = {"name": "another", "steps": [{"model_id": chain["steps"][0]["model_id"]}]}
 

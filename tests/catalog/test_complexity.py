@@ -4,8 +4,8 @@ from uuid import uuid4
 import httpx
 
 from builders import a_model, a_served_model, shown
-from catalog.conftest import Told
 from catalog.refusals import fields_of
+from catalogs import Told
 from modelbus.contracts.catalog import ComplexityChanged
 
 ROUTINGS = "/api/v1/complexity-routing"
@@ -206,9 +206,7 @@ BAD_INPUT: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_bad_input_is_refused_by_its_field_and_changes_nothing(
-    http: httpx.AsyncClient, told: Told, change: dict[str, Any], field: str
-) -> None:
+async def test_bad_input_is_refused_by_its_field_and_changes_nothing(http: httpx.AsyncClient, told: Told) -> None:
     routing = await a_routing(http)
     model_id = routing["levels"][0]["models"][0]["model_id"]
     good = {"name": "another", "levels": [{"level": "easy", "model_ids": [model_id]}]}

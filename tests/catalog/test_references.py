@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from builders import a_model, shown
-from catalog.conftest import Told
+from catalogs import Told
 from modelbus.contracts.catalog import CHANGES, ModelChanged
 from running import eventually
 from servers import FreshDatabase

@@ -4,8 +4,8 @@ from uuid import uuid4
 import httpx
 
 from builders import a_model, shown
-from catalog.conftest import Told
 from catalog.refusals import fields_of
+from catalogs import Told
 from modelbus.contracts.catalog import ScopeChanged
 
 SCOPES = "/api/v1/scopes"
@@ -202,9 +202,7 @@ BAD_INPUT: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_bad_input_is_refused_by_its_field_and_changes_nothing(
-    http: httpx.AsyncClient, told: Told, change: dict[str, Any], field: str
-) -> None:
+async def test_bad_input_is_refused_by_its_field_and_changes_nothing(http: httpx.AsyncClient, told: Told) -> None:
     scope = await a_scope(http)
     good = {"name": "another", "model_ids": scope["model_ids"]}
 

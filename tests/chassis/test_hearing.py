@@ -6,6 +6,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from nats.js.errors import NotFoundError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -167,8 +168,6 @@ async def test_a_deleted_consumer_is_made_anew_and_heard_again(catalog_database:
 async def test_parked_messages_are_listed_retried_and_discarded_over_rest(
     catalog_database: Database, bus: LocalBus
 ) -> None:
-    from fastapi import FastAPI
-
     listener = Listener()
     listener.failures = [RuntimeError() for _ in range(4)]
     app = FastAPI()

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import nats.js.errors
 import sqlalchemy as sa
-from nats.aio.msg import Msg
+from nats.js.api import RawStreamMsg
 
 from builders import an_event
 from modelbus.catalog.store.tables import outbox
@@ -39,7 +39,7 @@ async def commit(database: Database, events: int = 1) -> None:
             await record(session, an_event())
 
 
-async def on_the_stream(local: LocalBus) -> list[Msg]:
+async def on_the_stream(local: LocalBus) -> list[RawStreamMsg]:
     client = await local.client()
     try:
         context = client.jetstream()

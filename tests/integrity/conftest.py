@@ -7,33 +7,48 @@ import pytest
 from nats.aio.client import Client
 
 from integrity.listening import Ear, ready, running_integrity
-from integrity.teller import Teller
+from integrity.teller import FeedServer, Teller
 from modelbus.contracts.bus import INTEGRITY
 from running import serving
 from servers import FreshDatabase
 from testing_bus import LocalBus
 
 
+@pytest.fixture(scope="session")
+async def feed_server() -> AsyncIterator[FeedServer]:
+    server = FeedServer()
+    async with serving(server.app()) as url:
+        server.url = url
+        yield server
+
+
 @pytest.fixture
-async def nats_client(bus: LocalBus) -> AsyncIterator[Client]:
+def catalog(feed_server: FeedServer) -> Teller:
+    feed_server.catalog = Teller()
+    return feed_server.catalog
+
+
+@pytest.fixture
+def catalog_url(feed_server: FeedServer, catalog: Teller) -> str:  # noqa: ARG001 - the one that is served there
+    return feed_server.url
+
+
+@pytest.fixture
+async def nats_client(bus: LocalBus, catalog: Teller) -> AsyncIterator[Client]:
+    """A connection to the bus, over which the catalog tells."""
     client = await bus.client()
+    catalog.context = client.jetstream()
     yield client
     await client.close()
 
 
 @pytest.fixture
-def catalog(nats_client: Client) -> Teller:
-    return Teller(nats_client.jetstream())
-
-
-@pytest.fixture
-async def catalog_url(catalog: Teller) -> AsyncIterator[str]:
-    async with serving(catalog.app()) as url:
-        yield url
-
-
-@pytest.fixture
-async def http(database: FreshDatabase, bus: LocalBus, catalog_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def http(
+    database: FreshDatabase,
+    bus: LocalBus,
+    catalog_url: str,
+    nats_client: Client,  # noqa: ARG001 - the catalog tells over it
+) -> AsyncIterator[httpx.AsyncClient]:
     """Integrity, ready and with an empty index."""
     async with running_integrity(database, bus.url, catalog_url) as client:
         await ready(client)

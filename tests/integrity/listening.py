@@ -53,8 +53,10 @@ class Ear:
         self._news = asyncio.Event()
 
     async def take(self, message: Msg) -> None:
-        kind = ReferenceStale if message.subject == ReferenceStale.type else ReferenceRestored
-        self.heard.append(read_event(kind, message.data))
+        if message.subject == ReferenceStale.type:
+            self.heard.append(read_event(ReferenceStale, message.data))
+        else:
+            self.heard.append(read_event(ReferenceRestored, message.data))
         self._news.set()
 
     async def hears(self, number: int, *, within_s: float = 5.0) -> list[ReferenceStale | ReferenceRestored]:

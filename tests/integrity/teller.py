@@ -37,7 +37,7 @@ _numbers = count(1)
 
 def a_model(model_id: UUID | None = None, *, gone: str | None = None, **fields: Any) -> ModelRecord:
     """Make a model that is available, or not for the reason that is given."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "name": f"vendor/model-{next(_numbers)}",
         "aliases": [],
         "display_name": "A model",
@@ -51,7 +51,13 @@ def a_model(model_id: UUID | None = None, *, gone: str | None = None, **fields: 
 
 def a_source(model_id: UUID, source_id: UUID | None = None, *, gone: str | None = None, **fields: Any) -> SourceRecord:
     """Make a source that is available, or not for the reason that is given."""
-    defaults = {"supplier_id": uuid4(), "upstream_name": "m", "priority": 1, "weight": 1, "cost": CostPrices()}
+    defaults: dict[str, Any] = {
+        "supplier_id": uuid4(),
+        "upstream_name": "m",
+        "priority": 1,
+        "weight": 1,
+        "cost": CostPrices(),
+    }
     return SourceRecord(
         id=source_id or uuid4(), model_id=model_id, is_available=gone is None, reason=gone, **{**defaults, **fields}
     )
@@ -152,17 +158,29 @@ class Teller:
             for kind, known in self.records.items()
         }
 
+    def answer(self, request: Request) -> Response:
+        """Answer a request for the feed."""
+        if request.headers.get("authorization") != f"Bearer {SERVICE_TOKEN}":
+            return Response(status_code=401)
+        if self.is_away:
+            return Response(status_code=503)
+        if request.url.path.endswith("head"):
+            return Response(msgspec.json.encode(Head(self.epoch, self.revision, self.digests())))
+        self.snapshots_served += 1
+        return Response(msgspec.json.encode(self.snapshot(request.query_params["kinds"].split(","))))
+
+
+class FeedServer:
+    """Serves the feed of whichever catalog is there now; one socket lasts for all tests."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.catalog = Teller()
+
     def app(self) -> Starlette:
         """Answer the feed as an ASGI app."""
 
         async def answer(request: Request) -> Response:
-            if request.headers.get("authorization") != f"Bearer {SERVICE_TOKEN}":
-                return Response(status_code=401)
-            if self.is_away:
-                return Response(status_code=503)
-            if request.url.path.endswith("head"):
-                return Response(msgspec.json.encode(Head(self.epoch, self.revision, self.digests())))
-            self.snapshots_served += 1
-            return Response(msgspec.json.encode(self.snapshot(request.query_params["kinds"].split(","))))
+            return self.catalog.answer(request)
 
         return Starlette(routes=[Route("/api/v1/head", answer), Route("/api/v1/snapshot", answer)])

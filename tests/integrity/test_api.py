@@ -1,13 +1,18 @@
 """What administrators ask of integrity, and what they are told when they ask wrongly."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from integrity.listening import running_integrity
 from integrity.teller import Teller, a_chain, a_complexity, a_model, a_scope, a_source
+from modelbus.contracts.records import Record
 from running import SERVICE_TOKEN, eventually
+from servers import FreshDatabase
 
 
 async def items(http: httpx.AsyncClient, path: str, **query: Any) -> list[dict[str, Any]]:
@@ -17,18 +22,32 @@ async def items(http: httpx.AsyncClient, path: str, **query: Any) -> list[dict[s
     return listed
 
 
-async def findings_are(http: httpx.AsyncClient, number: int) -> None:
-    async def are_open() -> bool:
-        return len(await items(http, "/api/v1/stale-references", limit=200)) == number
-
-    await eventually(are_open)
+type Serve = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
-async def test_findings_are_filtered_by_what_they_say(http: httpx.AsyncClient, catalog: Teller) -> None:
+@pytest.fixture
+async def serve(database: FreshDatabase, catalog: Teller, catalog_url: str) -> AsyncIterator[Serve]:
+    """Start integrity beside a catalog that holds the given records; nothing that is asked here needs a bus."""
+    async with AsyncExitStack() as running:
+
+        async def begin(*records: Record) -> httpx.AsyncClient:
+            for record in records:
+                catalog.commit(record)
+            http = await running.enter_async_context(running_integrity(database, "nats://127.0.0.1:9", catalog_url))
+
+            async def is_loaded() -> bool:
+                return "index" not in (await http.get("/health/ready")).json()["missing"]
+
+            await eventually(is_loaded)
+            return http
+
+        yield begin
+
+
+async def test_findings_are_filtered_by_what_they_say(serve: Serve) -> None:
     gone, other, stays = a_model(gone="delisted"), a_model(gone="disabled"), a_model()
     chain, routing = a_chain(gone, stays), a_complexity(easy=[other.id], hard=[stays.id, gone.id])
-    await catalog.tell(gone, other, stays, chain, routing)
-    await findings_are(http, 3)
+    http = await serve(gone, other, stays, chain, routing)
 
     async def places(**filters: Any) -> set[str]:
         return {each["place"] for each in await items(http, "/api/v1/stale-references", **filters)}
@@ -40,24 +59,9 @@ async def test_findings_are_filtered_by_what_they_say(http: httpx.AsyncClient, c
     assert await places(holder_kind="scope") == set()
 
 
-async def test_resolved_findings_are_kept_and_listed_on_demand(http: httpx.AsyncClient, catalog: Teller) -> None:
-    model, other = a_model(gone="delisted"), a_model(gone="delisted")
-    await catalog.tell(model, other, a_chain(model, other))
-    await findings_are(http, 2)
-    await catalog.tell(a_model(model.id))
-    await findings_are(http, 1)
-
-    (resolved,) = await items(http, "/api/v1/stale-references", state="resolved")
-
-    assert (resolved["target_id"], resolved["resolution"]) == (str(model.id), "target_returned")
-    assert resolved["closed_revision"] == catalog.revision
-    assert len(await items(http, "/api/v1/stale-references", state="all")) == 2
-
-
-async def test_findings_are_paged_without_gap_or_double(http: httpx.AsyncClient, catalog: Teller) -> None:
+async def test_findings_are_paged_without_gap_or_double(serve: Serve) -> None:
     gone = [a_model(gone="delisted") for _ in range(5)]
-    await catalog.tell(*gone, a_chain(*gone))
-    await findings_are(http, 5)
+    http = await serve(*gone, a_chain(*gone))
 
     seen, cursor = [], None
     while True:
@@ -70,12 +74,11 @@ async def test_findings_are_paged_without_gap_or_double(http: httpx.AsyncClient,
     assert sorted(seen) == [f"step {number}" for number in range(1, 6)]
 
 
-async def test_references_tell_who_depends_on_a_model_by_id_or_name(http: httpx.AsyncClient, catalog: Teller) -> None:
+async def test_references_tell_who_depends_on_a_model_by_id_or_name(serve: Serve) -> None:
     model = a_model(name="openai/gpt-4")
     source = a_source(model.id, gone="no_credential")
     unrelated = a_model()
-    await catalog.tell(model, unrelated, source, a_chain(unrelated, source), a_scope([model.id], default=model.id))
-    await findings_are(http, 1)
+    http = await serve(model, unrelated, source, a_chain(unrelated, source), a_scope([model.id], default=model.id))
 
     by_name = await items(http, "/api/v1/references", target="openai/gpt-4")
 
@@ -90,10 +93,9 @@ async def test_references_tell_who_depends_on_a_model_by_id_or_name(http: httpx.
     assert [*first["items"], *rest] == by_name
 
 
-async def test_validation_judges_the_asked_kind_only(http: httpx.AsyncClient, catalog: Teller) -> None:
+async def test_validation_judges_the_asked_kind_only(serve: Serve) -> None:
     gone, stays = a_model(gone="delisted"), a_model()
-    await catalog.tell(gone, stays, a_chain(gone, stays, name="c"), a_scope([gone.id]), a_complexity(easy=[stays.id]))
-    await findings_are(http, 2)
+    http = await serve(gone, stays, a_chain(gone, stays, name="c"), a_scope([gone.id]), a_complexity(easy=[stays.id]))
 
     async def validated(config_type: str) -> dict[str, Any]:
         answer = await http.post("/api/v1/validate", json={"config_type": config_type})
@@ -102,7 +104,7 @@ async def test_validation_judges_the_asked_kind_only(http: httpx.AsyncClient, ca
         return view
 
     fallback = await validated("fallback")
-    assert (fallback["config_type"], fallback["revision"], fallback["checked"]) == ("fallback", catalog.revision, 2)
+    assert (fallback["config_type"], fallback["revision"], fallback["checked"]) == ("fallback", 5, 2)
     (finding,) = fallback["findings"]
     assert (finding["holder_name"], finding["place"], finding["severity"], finding["reason"]) == (
         "c",
@@ -115,69 +117,70 @@ async def test_validation_judges_the_asked_kind_only(http: httpx.AsyncClient, ca
     assert len((await validated("all"))["findings"]) == 2
 
 
-@pytest.mark.parametrize(
-    ("body", "named"),
-    [
-        ({"config_type": "strategy"}, "'fallback', 'complexity', 'scope' or 'all'"),
-        ({"config_type": None}, "config_type"),
-        ({}, "config_type"),
-        ({"config_type": "all", "deep": True}, "deep"),
-    ],
-)
-async def test_a_wrong_validation_is_refused_with_what_would_be_right(
-    http: httpx.AsyncClient, body: dict[str, Any], named: str
-) -> None:
-    answer = await http.post("/api/v1/validate", json=body)
+WRONG_VALIDATIONS: list[tuple[dict[str, Any], str]] = [
+    ({"config_type": "strategy"}, "'fallback', 'complexity', 'scope' or 'all'"),
+    ({"config_type": None}, "config_type"),
+    ({}, "config_type"),
+    ({"config_type": "all", "deep": True}, "deep"),
+]
 
-    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
-    assert answer.json()["code"] == "invalid_input"
-    assert named in answer.json()["detail"]
-
-
-@pytest.mark.parametrize(
-    ("path", "query"),
-    [
-        ("stale-references", {"severity": "bad"}),
-        ("stale-references", {"holder_kind": "model"}),
-        ("stale-references", {"state": "closed"}),
-        ("stale-references", {"holder_id": "1"}),
-        ("stale-references", {"limit": "0"}),
-        ("stale-references", {"limit": "201"}),
-        ("stale-references", {"cursor": "x"}),
-        ("stale-references", {"sort": "id"}),
-        ("references", {}),
-        ("references", {"target": ""}),
-        ("references", {"target": "a\x00b"}),
-        ("references", {"target": "x" * 513}),
-        ("references", {"target": "x", "cursor": "nowhere"}),
-        ("references", {"target": "x", "cursor": f"{uuid4()}.99999999999999999999"}),
-    ],
-)
-async def test_a_wrong_query_is_refused(http: httpx.AsyncClient, path: str, query: dict[str, str]) -> None:
-    answer = await http.get(f"/api/v1/{path}", params=query)
-
-    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
-    assert answer.headers["content-type"] == "application/problem+json"
+WRONG_QUERIES: list[tuple[str, dict[str, str]]] = [
+    ("stale-references", {"severity": "bad"}),
+    ("stale-references", {"holder_kind": "model"}),
+    ("stale-references", {"state": "closed"}),
+    ("stale-references", {"holder_id": "1"}),
+    ("stale-references", {"limit": "0"}),
+    ("stale-references", {"limit": "201"}),
+    ("stale-references", {"cursor": "x"}),
+    ("stale-references", {"sort": "id"}),
+    ("references", {}),
+    ("references", {"target": ""}),
+    ("references", {"target": "a\x00b"}),
+    ("references", {"target": "x" * 513}),
+    ("references", {"target": "x", "cursor": "nowhere"}),
+    ("references", {"target": "x", "cursor": f"{uuid4()}.99999999999999999999"}),
+]
 
 
-async def test_a_target_that_nobody_knows_is_not_found(http: httpx.AsyncClient) -> None:
+async def test_a_wrong_validation_is_refused_with_what_would_be_right(serve: Serve) -> None:
+    http = await serve()
+
+    for body, named in WRONG_VALIDATIONS:
+        answer = await http.post("/api/v1/validate", json=body)
+
+        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, body
+        assert answer.json()["code"] == "invalid_input", body
+        assert named in answer.json()["detail"]
+    malformed = await http.post(
+        "/api/v1/validate", content=b'{"config_type": ', headers={"content-type": "application/json"}
+    )
+    assert (malformed.status_code, malformed.json()["code"]) == (httpx.codes.BAD_REQUEST, "malformed_json")
+
+
+async def test_a_wrong_query_is_refused(serve: Serve) -> None:
+    http = await serve()
+
+    for path, query in WRONG_QUERIES:
+        answer = await http.get(f"/api/v1/{path}", params=query)
+
+        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, (path, query)
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_target_that_nobody_knows_is_not_found(serve: Serve) -> None:
+    http = await serve()
+
     for target in ("no/such-model", str(uuid4())):
         answer = await http.get("/api/v1/references", params={"target": target})
 
         assert (answer.status_code, answer.json()["code"]) == (httpx.codes.NOT_FOUND, "target_not_found")
 
 
-async def test_only_administrators_enter(http: httpx.AsyncClient) -> None:
+async def test_only_administrators_enter(serve: Serve) -> None:
+    http = await serve()
+
     for path in ("/api/v1/stale-references", "/api/v1/references?target=x", "/api/v1/parked"):
         nobody = await http.get(path, headers={"Authorization": ""})
         service = await http.get(path, headers={"Authorization": f"Bearer {SERVICE_TOKEN}"})
 
         assert (nobody.status_code, service.status_code) == (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
-
-
-async def test_malformed_json_is_a_problem_document(http: httpx.AsyncClient) -> None:
-    answer = await http.post(
-        "/api/v1/validate", content=b'{"config_type": ', headers={"content-type": "application/json"}
-    )
-
-    assert (answer.status_code, answer.json()["code"]) == (httpx.codes.BAD_REQUEST, "malformed_json")

@@ -1,6 +1,8 @@
 """The audit: whatever the stream did not bring comes from the snapshot."""
 
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
@@ -10,6 +12,7 @@ from integrity.listening import Ear, ready, running_integrity
 from integrity.teller import Teller, a_chain, a_model, a_source
 from modelbus.chassis.database import Database
 from modelbus.contracts.catalog import CatalogReset
+from modelbus.contracts.references import ReferenceStale
 from modelbus.integrity.actions.targets import learn_model
 from modelbus.integrity.clients.catalog import Catalog
 from modelbus.integrity.domain.errors import FeedUnusableError
@@ -17,20 +20,20 @@ from modelbus.integrity.domain.index import Telling
 from modelbus.integrity.jobs import Audit
 from modelbus.integrity.store.findings import list_open
 from modelbus.integrity.store.tables import outbox
-from running import SERVICE_TOKEN, eventually, serving
+from running import SERVICE_TOKEN, eventually
 from servers import FreshDatabase
 from testing_bus import LocalBus
 
 
 @pytest.fixture
-async def integrity_database(database: FreshDatabase):
+async def integrity_database(database: FreshDatabase) -> AsyncIterator[Database]:
     made = Database(database.url("integrity"), service="integrity", outbox=outbox)
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def audit(integrity_database: Database, catalog_url: str):
+async def audit(integrity_database: Database, catalog_url: str) -> AsyncIterator[Audit]:
     headers = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
     async with httpx.AsyncClient(base_url=catalog_url, headers=headers) as client:
         yield Audit(integrity_database, Catalog(client))
@@ -107,9 +110,9 @@ async def test_a_snapshot_does_not_undo_what_was_heard_since(
         text = newer.model_dump_json().encode()
         await learn_model(session, Telling(catalog.revision + 1, datetime.now(UTC)), model.id, newer, text)
     # The catalog has committed the change, but the snapshot is the one from just before.
-    stale_snapshot = catalog.snapshot()
+    before = catalog.snapshot()
     catalog.commit(newer)
-    catalog.snapshot = lambda _kinds=(): stale_snapshot  # type: ignore[method-assign]
+    catalog.snapshot = lambda *_: before  # type: ignore[method-assign]
 
     await audit.look()
 
@@ -119,21 +122,21 @@ async def test_a_snapshot_does_not_undo_what_was_heard_since(
 async def test_a_truth_that_went_back_replaces_what_is_newer(
     audit: Audit, catalog: Teller, integrity_database: Database
 ) -> None:
-    model = a_model(gone="disabled")
-    catalog.commit(a_chain(model))
-    catalog.commit(model)
+    returns, goes = a_model(gone="disabled"), a_model()
+    for record in (a_chain(returns, goes), returns, goes):
+        catalog.commit(record)
     await audit.look()
-    catalog.records["model"][model.id] = a_model(model.id).model_dump_json().encode()
-    catalog.revision -= 1
+    catalog.records["model"][returns.id] = a_model(returns.id).model_dump_json().encode()
+    catalog.revision = 1
 
     await audit.look()
 
     assert await open_places(integrity_database) == []
     async with integrity_database.transaction() as session:
-        again = a_model(model.id, gone="delisted")
-        text = again.model_dump_json().encode()
-        await learn_model(session, Telling(catalog.revision + 1, datetime.now(UTC)), model.id, again, text)
-    assert await open_places(integrity_database) == [("step 1", "delisted")]
+        gone = a_model(goes.id, gone="delisted")
+        text = gone.model_dump_json().encode()
+        await learn_model(session, Telling(catalog.revision + 1, datetime.now(UTC)), gone.id, gone, text)
+    assert await open_places(integrity_database) == [("step 2", "delisted")]
 
 
 async def test_a_snapshot_without_a_kind_is_refused(
@@ -145,7 +148,7 @@ async def test_a_snapshot_without_a_kind_is_refused(
     await audit.look()
     whole = catalog.snapshot()
     del whole.records["model"]
-    catalog.snapshot = lambda _kinds=(): whole  # type: ignore[method-assign]
+    catalog.snapshot = lambda *_: whole  # type: ignore[method-assign]
     catalog.epoch = uuid4()
 
     with pytest.raises(FeedUnusableError, match="no model records"):
@@ -154,7 +157,8 @@ async def test_a_snapshot_without_a_kind_is_refused(
     assert await open_places(integrity_database) == []
 
 
-async def test_a_reset_asks_for_the_snapshot_at_once(http: httpx.AsyncClient, catalog: Teller, ear: Ear) -> None:
+@pytest.mark.usefixtures("http")
+async def test_a_reset_asks_for_the_snapshot_at_once(catalog: Teller, ear: Ear) -> None:
     gone = a_model(gone="delisted")
     catalog.commit(gone)
     catalog.commit(a_chain(gone))
@@ -166,13 +170,27 @@ async def test_a_reset_asks_for_the_snapshot_at_once(http: httpx.AsyncClient, ca
     assert catalog.snapshots_served == 2
 
 
+@pytest.mark.usefixtures("http")
+async def test_a_late_event_tells_that_one_snapshot_is_quicker_than_the_queue(catalog: Teller, ear: Ear) -> None:
+    models = [a_model(gone="delisted") for _ in range(3)]
+    for record in (*models, a_chain(*models)):
+        catalog.commit(record)
+    late = catalog.commit(a_model())
+    told_long_ago = replace(late.envelope, time=datetime.now(UTC) - timedelta(minutes=1))
+
+    await catalog.publish(replace(late, envelope=told_long_ago))
+
+    heard = await ear.hears(3)
+    assert {each.severity for each in heard if isinstance(each, ReferenceStale)} == {"dead"}
+
+
 async def test_it_answers_from_its_index_while_the_catalog_is_away(
-    database: FreshDatabase, bus: LocalBus, catalog: Teller, ear: Ear
+    database: FreshDatabase, bus: LocalBus, catalog: Teller, catalog_url: str, ear: Ear
 ) -> None:
     gone = a_model(gone="delisted")
     catalog.commit(gone)
     catalog.commit(a_chain(gone))
-    async with serving(catalog.app()) as url, running_integrity(database, bus.url, url) as first:
+    async with running_integrity(database, bus.url, catalog_url) as first:
         await ready(first)
 
     async with running_integrity(database, bus.url, "http://127.0.0.1:9") as second:
@@ -185,11 +203,12 @@ async def test_it_answers_from_its_index_while_the_catalog_is_away(
     assert [each["place"] for each in answer.json()["items"]] == ["step 1"]
 
 
+@pytest.mark.usefixtures("nats_client")
 async def test_it_is_not_ready_and_judges_nothing_before_the_catalog_was_ever_read(
-    database: FreshDatabase, bus: LocalBus, catalog: Teller
+    database: FreshDatabase, bus: LocalBus, catalog: Teller, catalog_url: str
 ) -> None:
     catalog.is_away = True
-    async with serving(catalog.app()) as url, running_integrity(database, bus.url, url) as http:
+    async with running_integrity(database, bus.url, catalog_url) as http:
         await catalog.tell(a_chain(a_model()))
 
         async def waits_for_the_catalog_alone() -> bool:

@@ -30,7 +30,7 @@ async def everything_is_heard(client: Client) -> None:
 
     async def is_heard() -> bool:
         info = await context.consumer_info(CATALOG.name, INTEGRITY_HEARS_CATALOG.durable)
-        return info.num_pending == 0 and info.num_ack_pending == 0
+        return bool(info.num_pending == 0 and info.num_ack_pending == 0)
 
     await eventually(is_heard)
 
@@ -66,7 +66,8 @@ async def test_a_model_that_goes_is_found_within_a_second_and_its_return_is_told
     assert (restored.finding_id, restored.resolution) == (stale.finding_id, "target_returned")
     assert await found(http) == []
     (kept,) = await found(http, state="all")
-    assert (kept["state"], kept["resolution"]) == ("resolved", "target_returned")
+    assert (kept["state"], kept["resolution"], kept["closed_revision"]) == ("resolved", "target_returned", 5)
+    assert await found(http, state="resolved") == [kept]
 
 
 async def test_losing_the_last_step_tells_that_the_others_are_dead_too(

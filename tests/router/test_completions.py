@@ -87,7 +87,7 @@ async def test_the_suppliers_word_on_a_wrong_request_is_passed_on(router: Runnin
 
 
 async def test_tools_travel_both_ways(router: RunningRouter) -> None:
-    parameters = {"type": "object", "properties": {"city": {"type": "string"}}}
+    parameters: dict[str, object] = {"type": "object", "properties": {"city": {"type": "string"}}}
     completion = await router.sdk.chat.completions.create(
         model="gpt-4o",
         messages=MESSAGES,

@@ -1,18 +1,19 @@
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
 from modelbus.simulator import Fault, Simulator
-from router.routers import KEY, PROMPT, RunningRouter, running_router
+from router.routers import PROMPT, RunningRouter, running_router
 from router.world import World
 from running import eventually
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
 async def test_a_caller_that_leaves_before_the_answer_takes_the_suppliers_request_along(
-    router: RunningRouter, simulator: Simulator, is_stream: bool
+    router: RunningRouter, simulator: Simulator, *, is_stream: bool
 ) -> None:
     simulator.openai.misbehave(Fault(accept_and_hang=True))
     asking = asyncio.create_task(router.complete(stream=is_stream))
@@ -44,31 +45,49 @@ async def test_a_caller_that_leaves_while_the_supplier_stalls_takes_the_stream_a
     await eventually(lambda: simulator.openai.exchanges[0].client_disconnected, within_s=1)
 
 
-async def test_a_caller_that_does_not_read_does_not_make_the_router_hoard(
-    world: World, tmp_path: Path, simulator: Simulator
-) -> None:
-    simulator.openai.misbehave(Fault(reply_tokens=100_000))
-    async with running_router(tmp_path, world.seed) as router:
-        host, port = router.url.removeprefix("http://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
-        request = httpx.Request(
-            "POST",
-            router.url + "/v1/chat/completions",
-            json=PROMPT | {"stream": True},
-            headers={"Authorization": f"Bearer {KEY}"},
-        )
-        head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
-        writer.write(f"POST /v1/chat/completions HTTP/1.1\r\n{head}\r\n".encode() + request.content)
-        await reader.readuntil(b"Hello")
+class Torrent:
+    """A provider that streams as fast as it is read, for ever."""
 
-        # The stream of some 20 MB is not finished, though nothing delays the supplier but the caller.
-        async with asyncio.timeout(5):
-            while not simulator.openai.exchanges[0].is_finished:
-                try:
-                    async with asyncio.timeout(0.5):
-                        await eventually(lambda: simulator.openai.exchanges[0].is_finished)
-                except TimeoutError:
-                    break
-        assert not simulator.openai.exchanges[0].is_finished
+    def __init__(self) -> None:
+        self.sent = 0
+        self._steady_at = -1
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self._stream, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        async with server:
+            yield f"http://{host}:{port}/v1"
+
+    def is_held_back(self) -> bool:
+        """Nothing more could be sent since this was asked before."""
+        was, self._steady_at = self._steady_at, self.sent
+        return self.sent == was > 0
+
+    async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        event = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * 65536 + b'"}}]}\n\n'
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        with suppress(ConnectionError):
+            while self.sent < 256 * 1024 * 1024:
+                writer.write(event)
+                await writer.drain()
+                self.sent += len(event)
         writer.close()
-        await eventually(lambda: simulator.openai.exchanges[0].client_disconnected, within_s=2)
+
+
+async def test_a_caller_that_does_not_read_does_not_make_the_router_hoard(world: World, tmp_path: Path) -> None:
+    torrent = Torrent()
+    async with torrent.running() as base_url:
+        torrential = world.seed.model("torrent")
+        supplier = world.seed.supplier("torrent", base_url, requires_credential=False)
+        world.seed.source(torrential, supplier)
+        async with running_router(tmp_path, world.seed) as router:
+            body = PROMPT | {"model": "torrent", "stream": True}
+            async with router.http.stream("POST", "/v1/chat/completions", json=body) as answer:
+                await anext(answer.aiter_bytes())
+
+                # Many a moment without a byte more: what was sent fills the sockets' buffers and no memory of ours.
+                for _ in range(10):
+                    await eventually(torrent.is_held_back)
+                assert torrent.sent < 64 * 1024 * 1024

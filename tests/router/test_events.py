@@ -1,6 +1,7 @@
 """Server-sent events on their way through."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -29,13 +30,16 @@ WHOLE = b": waiting\n\n" + OPENING + HELLO + chunk("a\n\nb") + FINISH + USAGE + 
 def through(pieces: list[bytes], *, shows_usage: bool = False) -> tuple[bytes, EventStream]:
     events = EventStream(shows_usage=shows_usage)
     passed = b"".join(events.take(piece) for piece in pieces)
-    return passed + events.end(), events
+    passed += events.end()
+    if events.failure:
+        raise events.failure
+    return passed, events
 
 
-@given(st.lists(st.integers(0, len(WHOLE)), max_size=20), st.booleans())
-def test_however_the_stream_is_cut_in_pieces_the_same_goes_on(cuts: list[int], shows_usage: bool) -> None:
+@given(cuts=st.lists(st.integers(0, len(WHOLE)), max_size=20), shows_usage=st.booleans())
+def test_however_the_stream_is_cut_in_pieces_the_same_goes_on(cuts: list[int], *, shows_usage: bool) -> None:
     edges = [0, *sorted(cuts), len(WHOLE)]
-    pieces = [WHOLE[begin:end] for begin, end in zip(edges, edges[1:], strict=False)]
+    pieces = [WHOLE[begin:end] for begin, end in pairwise(edges)]
 
     passed, events = through(pieces, shows_usage=shows_usage)
 
@@ -64,7 +68,7 @@ def test_windows_line_ends_are_events_too() -> None:
         (b'data: {"choices":[{"delta":{"content":null,"tool_calls":[{"index":0}]}}]}\n\n', True),
     ],
 )
-def test_the_first_token_is_told_from_what_opens_a_stream(event: bytes, is_first_token: bool) -> None:
+def test_the_first_token_is_told_from_what_opens_a_stream(event: bytes, *, is_first_token: bool) -> None:
     events = EventStream(shows_usage=False)
 
     events.take(event)
@@ -89,6 +93,16 @@ def test_the_first_token_is_told_from_what_opens_a_stream(event: bytes, is_first
 def test_a_stream_that_is_not_whole_is_never_taken_for_one(stream: bytes, kind: type[AttemptFailedError]) -> None:
     with pytest.raises(kind):
         through([stream])
+
+
+def test_what_came_before_a_broken_event_goes_on() -> None:
+    events = EventStream(shows_usage=False)
+
+    passed = events.take(OPENING + HELLO + b"data: {\n\n" + chunk("never"))
+
+    assert passed == OPENING + HELLO
+    assert isinstance(events.failure, MalformedAnswerError)
+    assert events.take(HELLO) == b""
 
 
 def test_a_model_that_talks_of_errors_and_usage_is_not_misunderstood() -> None:

@@ -28,7 +28,7 @@ CAUSES = [
 @pytest.mark.parametrize("is_stream", [False, True])
 @pytest.mark.parametrize("fault", CAUSES, ids=lambda fault: str(fault.to_json()))
 async def test_what_fails_before_the_first_token_is_served_by_the_next_source(
-    router: RunningRouter, simulator: Simulator, world: World, fault: Fault, is_stream: bool
+    router: RunningRouter, simulator: Simulator, world: World, fault: Fault, *, is_stream: bool
 ) -> None:
     simulator.openai.misbehave(fault)
 
@@ -53,7 +53,7 @@ async def test_what_fails_before_the_first_token_is_served_by_the_next_source(
     ],
 )
 async def test_what_hangs_before_the_first_token_is_served_by_the_next_source(
-    world: World, tmp_path: Path, simulator: Simulator, fault: Fault, is_stream: bool
+    world: World, tmp_path: Path, simulator: Simulator, fault: Fault, *, is_stream: bool
 ) -> None:
     simulator.openai.misbehave(fault)
     async with running_router(tmp_path, world.seed, first_byte_s=0.3, stall_s=0.3) as router:
@@ -126,7 +126,7 @@ async def test_equal_credentials_take_turns(world: World, tmp_path: Path, simula
         for _ in range(4):
             await router.complete()
 
-    asked = [exchange.key for exchange in simulator.openai.exchanges]
+    asked = [str(exchange.key) for exchange in simulator.openai.exchanges]
     assert sorted(asked[:2]) == ["sim-openai-key-1", "sim-openai-key-2"]
     assert asked[2:] == asked[:2]
 

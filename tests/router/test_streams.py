@@ -18,11 +18,11 @@ def events_of(text: str) -> list[Any]:
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(cut_after_tokens=2),
-        Fault(error_after_tokens=2),
-        Fault(malformed_chunk_at=3),
-        Fault(missing_finish_reason=True),
-        Fault(missing_finish_reason=True, missing_done=True),
+        Fault(cut_after_tokens=2, tokens_per_second=100),
+        Fault(error_after_tokens=2, tokens_per_second=100),
+        Fault(malformed_chunk_at=3, tokens_per_second=100),
+        Fault(missing_finish_reason=True, tokens_per_second=100),
+        Fault(missing_finish_reason=True, missing_done=True, tokens_per_second=100),
     ],
     ids=lambda fault: str(fault.to_json()),
 )
@@ -60,7 +60,7 @@ async def test_a_stream_longer_than_the_time_in_all_ends_in_an_error_event(
 
 
 async def test_the_official_client_raises_on_a_stream_that_was_cut(router: RunningRouter, simulator: Simulator) -> None:
-    simulator.openai.misbehave(Fault(cut_after_tokens=2))
+    simulator.openai.misbehave(Fault(cut_after_tokens=2, tokens_per_second=100))
     stream = await router.sdk.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
 
     with pytest.raises(openai.APIError, match="broke off"):

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.secrets import Vault
-from modelbus.contracts.catalog import CHANGES
+from modelbus.contracts.catalog import CHANGES, SyncRequested
 from modelbus.contracts.envelope import Envelope
 from modelbus.contracts.event import Event
 from modelbus.contracts.feed import Change, Changes, Head, Snapshot, digest_text, record_digest
@@ -40,10 +40,16 @@ class CatalogStandIn:
             self._records[record.kind][record.id] = record.model_dump_json().encode()
             await self.tell(CHANGES[record.kind].to(record))
 
-    async def tell(self, event: Event, *, event_id: UUID | None = None) -> None:
+    async def request(self, supplier: SupplierRecord) -> UUID:
+        """Ask for a listing; answers the run's id."""
+        run_id = new_id()
+        await self.tell(SyncRequested(run_id=run_id, supplier_id=supplier.id, cause="administrator"))
+        return run_id
+
+    async def tell(self, event: Event) -> None:
         """Tell an event on the bus with the next revision."""
         body = event.model_dump_json().encode()
-        change = Change(self.revision + 1, event.type, event_id or new_id(), msgspec.Raw(body))
+        change = Change(self.revision + 1, event.type, new_id(), msgspec.Raw(body))
         self._changes.append(change)
         await self._publish(change)
 

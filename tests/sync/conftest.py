@@ -9,7 +9,7 @@ import pytest
 from modelbus.chassis.database import Database
 from modelbus.sync.store.tables import outbox
 from servers import Databases, FreshDatabase
-from sync.running_sync import OpenDatabase, RunningSync, running_sync
+from sync.running_sync import OpenDatabase, RunningSync, neighbours, running_sync
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,8 @@ async def module_sync(
     databases: Databases, public_directory: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[RunningSync]:
     """One for all tests of a module: what they do to it is undone, or harms nobody."""
-    async with running_sync(databases, public_directory, tmp_path_factory.mktemp("state")) as running:
+    state_dir = tmp_path_factory.mktemp("state")
+    async with neighbours(databases, public_directory, state_dir) as around, running_sync(around) as running:
         yield running
 
 

@@ -2,17 +2,16 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 from nats.aio.client import Client
+from nats.js.api import RawStreamMsg
 
 from modelbus.chassis.database import Database
-from modelbus.chassis.ids import new_id
-from modelbus.contracts.catalog import SyncRequested
 from modelbus.contracts.event import Event, read_event
 from modelbus.contracts.records import SupplierRecord
 from modelbus.simulator import Simulator, running_simulator
@@ -30,6 +29,16 @@ type OpenDatabase = Callable[[], AbstractAsyncContextManager[Database]]
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What sync needs to run, and the settings that lead there."""
+
+    catalog: CatalogStandIn
+    bus: Client
+    simulator: Simulator
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class RunningSync:
     """Sync with its neighbours; `http` bears the administrator's token."""
 
@@ -38,13 +47,8 @@ class RunningSync:
     catalog: CatalogStandIn
     bus: Client
     simulator: Simulator
-    settings: dict[str, Any]
-
-    async def request(self, supplier: SupplierRecord, cause: str = "administrator") -> UUID:
-        """Ask for a listing as the catalog does; answers the run's id."""
-        run_id = new_id()
-        await self.catalog.tell(SyncRequested(run_id=run_id, supplier_id=supplier.id, cause=cause))
-        return run_id
+    stream: list[RawStreamMsg] = field(default_factory=list)
+    """The stream as far as it was read."""
 
     async def run(self, run_id: UUID) -> dict[str, Any]:
         """Show the run."""
@@ -66,14 +70,15 @@ class RunningSync:
 
     async def listing_of(self, supplier: SupplierRecord) -> dict[str, Any]:
         """Ask for a listing and wait how it ends."""
-        return await self.run_in(await self.request(supplier), *ENDED)
+        return await self.run_in(await self.catalog.request(supplier), *ENDED)
 
     async def told[E: Event](self, event_type: type[E]) -> list[E]:
         """Read the events of a type from the stream, oldest first."""
         context = self.bus.jetstream()
-        state = (await context.stream_info("SYNC")).state
-        messages = [await context.get_msg("SYNC", seq) for seq in range(state.first_seq, state.last_seq + 1)]
-        return [read_event(event_type, each.data or b"") for each in messages if each.subject == event_type.type]
+        last = (await context.stream_info("SYNC")).state.last_seq
+        for sequence in range(len(self.stream) + 1, last + 1):
+            self.stream.append(await context.get_msg("SYNC", sequence))
+        return [read_event(event_type, each.data or b"") for each in self.stream if each.subject == event_type.type]
 
     async def told_of[E: Event](self, event_type: type[E], run_id: str) -> list[E]:
         """Wait until something of that type is told of the run, and read it."""
@@ -93,7 +98,7 @@ async def administrator(url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @asynccontextmanager
-async def running_sync(databases: Databases, directory: Path, state_dir: Path) -> AsyncIterator[RunningSync]:
+async def neighbours(databases: Databases, directory: Path, state_dir: Path) -> AsyncIterator[Neighbours]:
     async with (
         databases.fresh() as fresh,
         local_bus(directory) as local,
@@ -101,21 +106,26 @@ async def running_sync(databases: Databases, directory: Path, state_dir: Path) -
     ):
         bus = await local.client()
         async with standing_in(bus) as catalog:
-            settings: dict[str, Any] = {
+            settings = {
                 "database_url": fresh.url("sync"),
                 "nats_url": local.url,
                 "admin_token": ADMIN_TOKEN,
                 "service_token": SERVICE_TOKEN,
                 "master_keys": MASTER_KEY,
                 "catalog_url": catalog.url,
-                "state_dir": state_dir,
+                "state_dir": str(state_dir),
                 "sync_lease_s": 1.0,
-                "fetch_read_s": 0.3,
-                "fetch_deadline_s": 3.0,
+                "fetch_read_s": 0.2,
+                "fetch_deadline_s": 2.0,
                 "fetch_max_bytes": 1024 * 1024,
                 "fetch_tries": 3,
                 "fetch_first_pause_s": 0.02,
             }
-            async with serving(create_app(Settings(**settings))) as url, administrator(url) as http:
-                yield RunningSync(url, http, catalog, bus, simulator, settings)
+            yield Neighbours(catalog, bus, simulator, settings)
         await bus.close()
+
+
+@asynccontextmanager
+async def running_sync(around: Neighbours) -> AsyncIterator[RunningSync]:
+    async with serving(create_app(Settings(**around.settings))) as url, administrator(url) as http:
+        yield RunningSync(url, http, around.catalog, around.bus, around.simulator)

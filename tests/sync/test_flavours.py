@@ -1,19 +1,23 @@
 """Flavours: listings as suppliers write them, in our words."""
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelbus.contracts.records import CostPrices
 from modelbus.contracts.sync import ListedModel
+from modelbus.sync.clients.endpoint import parse
 from modelbus.sync.clients.flavours import find_flavours, openai, openrouter
 from modelbus.sync.domain.errors import UnusableAnswerError
 
+FLAVOURS = (openai, openrouter)
 SAMPLES = Path(__file__).parent / "samples"
 
 
@@ -178,7 +182,7 @@ def test_prices_of_another_shape_are_unknown(pricing: object) -> None:
 def test_prices_as_json_numbers_lose_no_digit() -> None:
     text = b'{"data": [{"id": "a", "pricing": {"prompt": 0.00000012345678901234567, "completion": 1e-7}}]}'
 
-    [model] = openrouter.read_listing(msgspec.json.Decoder(float_hook=Decimal).decode(text)).models
+    [model] = openrouter.read_listing(parse(text)).models
 
     assert (model.cost.input, model.cost.output) == (Decimal("0.12345678901234567"), Decimal("0.1"))
 
@@ -208,3 +212,58 @@ def test_lists_of_modalities_come_before_the_arrow() -> None:
     architecture = {"modality": "text->text", "input_modalities": ["text", "image", 7], "output_modalities": ["text"]}
 
     assert read_one(architecture=architecture).model_type == "multimodal"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.decimals() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = ("id", "name", "pricing", "architecture", "top_provider", "context_length", "context_window", "display_name")
+entries = st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=len(FIELDS))
+pricings = st.dictionaries(st.sampled_from(openrouter.PER_TOKEN + openrouter.PER_PIECE), json_values)
+priced = st.builds(lambda entry, pricing: entry | {"id": "a", "pricing": pricing}, entries, pricings)
+
+
+@given(st.lists(entries | priced | json_values, max_size=4))
+def test_no_entry_of_any_shape_breaks_an_adapter_or_is_lost(listed: list[Any]) -> None:
+    for flavour in FLAVOURS:
+        try:
+            fetched = flavour.read_listing({"data": listed})
+        except UnusableAnswerError:
+            continue
+        assert len(fetched.models) + len(fetched.left_out) == len(listed)
+        assert all(model.model_dump_json() for model in fetched.models)
+        assert "\\u0000" not in "".join(entry.model_dump_json() for entry in fetched.left_out)
+
+
+def complaint_of(read: Callable[[Any], object], given_value: Any) -> str:
+    try:
+        read(given_value)
+    except UnusableAnswerError as error:
+        return str(error)
+    return ""
+
+
+@given(json_values)
+def test_no_document_of_any_shape_breaks_an_adapter(document: Any) -> None:
+    for flavour in FLAVOURS:
+        assert complaint_of(flavour.read_listing, document).isprintable()
+
+
+@given(st.binary(max_size=40))
+def test_bytes_that_are_no_json_are_refused_readably(body: bytes) -> None:
+    assert complaint_of(parse, body).isprintable()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b"1" * 5000, b"[NaN]", b'"\xff"', b'"\\ud800"', b"[1] x", b" ", b'\xef\xbb\xbf["a"', b"{}{}"],
+)
+def test_hostile_json_is_refused(body: bytes) -> None:
+    with pytest.raises(UnusableAnswerError):
+        parse(body)
+
+
+def test_a_number_beyond_reason_is_null_and_not_the_end() -> None:
+    assert parse(b"[1e999999999999999999999, 1.50]") == [None, Decimal("1.50")]

@@ -2,10 +2,18 @@
 
 import asyncio
 import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from modelbus.sync.clients.guard import GuardedTransport, refuse_address
 from modelbus.sync.domain.errors import AddressRefusedError, SupplierAwayError
@@ -123,3 +131,50 @@ async def test_no_notation_of_loopback_gets_through(host: str) -> None:
         await get(carrier, f"http://{host}:1/v1/models")
 
     assert carrier.sent == []
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's and a client's TLS for the name `supplier.test` alone."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "supplier.test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("supplier.test")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    chain = tmp_path / "chain.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    chain.write_bytes(secret + certificate.public_bytes(Encoding.PEM))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(chain)
+    return server, ssl.create_default_context(cafile=str(chain))
+
+
+async def test_tls_still_asks_for_the_name_and_not_for_the_pinned_address(
+    monkeypatch: pytest.MonkeyPatch, certified: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    server_tls, client_tls = certified
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        host = next(line for line in request.split(b"\r\n") if line.lower().startswith(b"host:"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(host), host))
+        await writer.drain()
+        writer.close()
+
+    async def get_as(name: str) -> str:
+        carrier = httpx.AsyncHTTPTransport(verify=client_tls)
+        async with httpx.AsyncClient(transport=GuardedTransport(carrier, is_local=True)) as client:
+            return (await client.get(f"https://{name}:{port}/v1/models")).text
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=server_tls) as server:
+        port = server.sockets[0].getsockname()[1]
+        resolving_to(monkeypatch, "127.0.0.1")
+
+        assert await get_as("supplier.test") == f"Host: supplier.test:{port}"
+        with pytest.raises(httpx.ConnectError, match="certificate"):
+            await get_as("impostor.test")

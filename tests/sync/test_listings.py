@@ -18,7 +18,7 @@ from sync.running_sync import RunningSync
 
 
 async def an_aggregator(sync: RunningSync, **fields: Any) -> SupplierRecord:
-    supplier = a_supplier(sync.simulator.base_url(sync.simulator.openrouter), **fields)
+    supplier = a_supplier(**{"base_url": sync.simulator.base_url(sync.simulator.openrouter), **fields})
     await sync.catalog.put(supplier)
     return supplier
 
@@ -141,9 +141,9 @@ LIES: dict[str, tuple[Fault, str]] = {
     "reset": (Fault(reset_before_headers=True), "the connection failed"),
     "too large": (Fault(huge_body_bytes=2 * 1024 * 1024), "the body is larger than 1048576 bytes"),
     "gzip bomb": (Fault(gzip_bomb_bytes=64 * 1024 * 1024), "the body is larger than 1048576 bytes"),
-    "silence": (Fault(accept_and_hang=True), "no answer within 0.3 s; gave up after 3 tries"),
-    "silence after headers": (Fault(hang_after_headers=True), "no answer within 0.3 s; gave up after 3 tries"),
-    "drip": (Fault(slow_body_bytes_per_second=2000), "no listing within 3 s"),
+    "silence": (Fault(accept_and_hang=True), "no answer within 0.2 s; gave up after 3 tries"),
+    "silence after headers": (Fault(hang_after_headers=True), "no answer within 0.2 s; gave up after 3 tries"),
+    "drip": (Fault(slow_body_bytes_per_second=2000), "no listing within 2 s"),
     "500 for ever": (Fault(status=500), "answered 500 (Internal Server Error); gave up after 3 tries"),
     "429 for ever": (Fault(status=429), "answered 429 (too many requests); gave up after 3 tries"),
     "429 for an hour": (
@@ -278,7 +278,7 @@ async def test_a_credential_under_another_master_key_is_said_so(sync: RunningSyn
 async def test_one_supplier_is_asked_once_at_a_time(sync: RunningSync) -> None:
     supplier = await an_aggregator(sync)
     sync.simulator.openrouter.misbehave(Fault(latency_ms=150))
-    run_ids = [await sync.request(supplier) for _ in range(4)]
+    run_ids = [await sync.catalog.request(supplier) for _ in range(4)]
     running = 0
 
     async def are_fetched() -> bool:

@@ -3,23 +3,29 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
 from modelbus.chassis.database import Database
+from modelbus.chassis.feed import Applied, Records
 from modelbus.chassis.ids import new_id
-from modelbus.contracts.records import SupplierRecord
+from modelbus.chassis.secrets import Vault
+from modelbus.contracts.records import Record, SupplierRecord
 from modelbus.contracts.sync import ListedModel
 from modelbus.sync.actions import listings, runs
+from modelbus.sync.clients.catalog import Directory
 from modelbus.sync.domain.errors import LeaseLostError
 from modelbus.sync.domain.runs import MOST_TAKES, Run
+from modelbus.sync.jobs import schedule_runs
 from modelbus.sync.store import runs as stored
 from modelbus.sync.store.tables import listings as listing_rows
 from modelbus.sync.store.tables import outbox
 from modelbus.sync.store.tables import runs as run_rows
-from sync.catalog_stand_in import a_supplier
+from running import MASTER_KEY
+from sync.catalog_stand_in import a_credential, a_supplier
 from sync.running_sync import OpenDatabase
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -194,6 +200,13 @@ async def test_a_run_that_outlives_many_workers_is_given_up_and_told(open_databa
             assert (await session.scalars(sa.select(outbox.rows.c.type))).all() == ["sync.failed"]
 
 
+def whole(*records: Record) -> Applied:
+    changed: Records = {}
+    for record in records:
+        changed.setdefault(record.kind, {})[record.id] = record.model_dump_json().encode()
+    return Applied(changed=changed, gone={}, is_whole=True)
+
+
 async def schedule(database: Database, *suppliers: SupplierRecord) -> list[UUID]:
     async with database.transaction() as session:
         return await runs.request_due_listings(session, suppliers, asyncio.Event())
@@ -230,6 +243,28 @@ async def test_a_supplier_is_due_after_its_interval_and_not_while_a_run_is_open(
         asked = {(await find(database, run_id)).supplier_id for run_id in made}
         assert asked == {old.id, never.id}
         assert {(await find(database, run_id)).cause for run_id in made} == {"schedule"}
+
+
+async def test_only_suppliers_that_can_be_asked_are_scheduled(open_database: OpenDatabase) -> None:
+    def scheduled(**fields: Any) -> SupplierRecord:
+        return a_supplier(sync_interval_s=60, **fields)
+
+    plain, keyed = scheduled(), scheduled(requires_credential=True)
+    passed_over = [
+        scheduled(is_active=False),
+        dead := scheduled(requires_credential=True),
+        scheduled(requires_credential=True),
+        a_supplier(),
+    ]
+    directory = Directory(Vault(MASTER_KEY))
+    credentials = [a_credential(keyed, "x"), a_credential(dead, "x", state="dead")]
+    directory.follow(whole(*passed_over, plain, keyed, *credentials))
+    async with open_database() as database:
+        await schedule_runs(database, directory, asyncio.Event())
+
+        async with database.reading() as session:
+            found = await session.scalars(sa.select(run_rows.c.supplier_id))
+            assert set(found.all()) == {plain.id, keyed.id}
 
 
 async def test_the_last_five_listings_of_each_supplier_are_kept_and_those_not_yet_read(

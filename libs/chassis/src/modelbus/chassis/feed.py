@@ -8,7 +8,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -20,43 +19,27 @@ from modelbus.chassis import last_known_good
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import pause_s
 from modelbus.chassis.messaging import Bus
+from modelbus.chassis.replica import Applied, GapError, Records, Replica
 from modelbus.contracts.bus import CATALOG, HEADER_EPOCH, HEADER_REVISION
-from modelbus.contracts.catalog import CHANGES, CatalogHeartbeat
+from modelbus.contracts.catalog import CatalogHeartbeat
 from modelbus.contracts.event import read_event
-from modelbus.contracts.feed import Change, Changes, Head, RecordChange, Snapshot, digest_text, record_digest
+from modelbus.contracts.feed import Change, Changes, Head, Snapshot
 
 SILENCE_S = 3.0
 GAP_S = 0.1
 POLL_S = (2.0, 15.0)
 AUDIT_S = 60.0
 SAVE_AFTER_S = 1.0
-_KIND_OF_TYPE = {event.type: kind for kind, event in CHANGES.items()}
+SAVE_REST = 30
+"""Times as long as a save took, before the next one."""
+
+__all__ = ["Applied", "FeedUnusableError", "Follower", "Records"]
 
 log = logger(__name__)
-
-type Records = dict[str, dict[UUID, bytes]]
-"""Kind of record -> id -> the record as JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What has just been applied: the records that are new or changed, and those that are gone."""
-
-    changed: Records
-    gone: dict[str, set[UUID]]
-    is_whole: bool
-    """True after a snapshot: `changed` holds everything, and whatever is not in it is gone."""
 
 
 class FeedUnusableError(Exception):
     """The catalog answered something that is no feed."""
-
-
-@dataclass(slots=True)
-class _Standing:
-    epoch: UUID | None = None
-    revision: int = 0
-    digests: dict[str, int] = field(default_factory=dict)
 
 
 class Follower:
@@ -77,11 +60,9 @@ class Follower:
     ) -> None:
         self._catalog = catalog
         self._bus = bus
-        self._kinds = frozenset(kinds)
         self._on_change = on_change
         self._keep = keep
-        self._standing = _Standing()
-        self.records: Records = {kind: {} for kind in self._kinds}
+        self._replica = Replica(frozenset(kinds))
         self.head = 0
         """The newest revision that was heard of, applied or not."""
         self.is_loaded = False
@@ -96,16 +77,23 @@ class Follower:
         self._gap_since: float | None = None
         self._must_ask = True
         self._unsaved_since: float | None = None
+        self._saving: asyncio.Task[None] | None = None
+        self._save_after_s = SAVE_AFTER_S
+
+    @property
+    def records(self) -> Records:
+        """Answer the records as they are now."""
+        return self._replica.records
 
     @property
     def epoch(self) -> UUID | None:
         """Answer the epoch of the records; None before anything was loaded."""
-        return self._standing.epoch
+        return self._replica.epoch
 
     @property
     def revision(self) -> int:
         """Answer the revision of the records."""
-        return self._standing.revision
+        return self._replica.revision
 
     @property
     def age_s(self) -> float:
@@ -140,7 +128,7 @@ class Follower:
                         await self._audit()
                     failures = 0
                     await self._wait()
-                except (httpx.HTTPError, FeedUnusableError, msgspec.DecodeError) as error:
+                except (httpx.HTTPError, FeedUnusableError, GapError, msgspec.DecodeError) as error:
                     failures += 1
                     if failures == 1:
                         log.warning("catalog can't be asked, its last known state is used", error=repr(error))
@@ -149,9 +137,11 @@ class Follower:
                 if listening.done():
                     listening.result()
                 self._drain()
-                await self._save_if_due()
+                self._save_if_due()
         finally:
             listening.cancel()
+            if self._saving is not None:
+                await self._saving
             await self._save()
 
     async def _listen(self) -> None:
@@ -251,7 +241,7 @@ class Follower:
         return bool(delta.changes) and self.revision < delta.revision
 
     async def _take_snapshot(self) -> None:
-        answer = await self._catalog.get("/api/v1/snapshot", params={"kinds": ",".join(sorted(self._kinds))})
+        answer = await self._catalog.get("/api/v1/snapshot", params={"kinds": ",".join(sorted(self._replica.kinds))})
         snapshot = msgspec.json.decode(_usable(answer), type=Snapshot)
         self._replace(snapshot)
         self._confirm()
@@ -265,7 +255,7 @@ class Follower:
             self._must_ask = True
             return
         ours = self.digests()
-        wrong = [kind for kind in self._kinds if head.digests.get(kind) != ours[kind]]
+        wrong = [kind for kind in ours if head.digests.get(kind) != ours[kind]]
         if wrong:
             self.alarms += 1
             log.error("records differ from the truth at equal revision", kinds=wrong, revision=self.revision)
@@ -273,72 +263,45 @@ class Follower:
 
     def digests(self) -> dict[str, str]:
         """Answer the digest of each kind."""
-        return {kind: digest_text(self._standing.digests[kind]) for kind in self._kinds}
+        return self._replica.digests()
 
     def _replace(self, snapshot: Snapshot) -> None:
-        records: Records = {kind: {} for kind in self._kinds}
-        digests = dict.fromkeys(self._kinds, 0)
-        for kind in self._kinds:
-            for raw in snapshot.records.get(kind, ()):
-                record_id, body = msgspec.json.decode(raw, type=_Identified).id, bytes(raw)
-                records[kind][record_id] = body
-                digests[kind] += record_digest(kind, record_id, body)
-        self.records = records
-        self._standing = _Standing(snapshot.epoch, snapshot.revision, digests)
+        applied = self._replica.replace(snapshot)
         self.head = snapshot.revision
         self._pending = {r: change for r, change in self._pending.items() if r > snapshot.revision}
         self._gap_since = None
         self.is_loaded = True
-        self._on_change(Applied(changed=records, gone={}, is_whole=True))
+        self._on_change(applied)
 
     def _apply(self, changes: list[Change]) -> None:
-        changed: Records = {}
-        gone: dict[str, set[UUID]] = {}
-        for change in changes:
-            if change.revision != self._standing.revision + 1:
-                raise FeedUnusableError(f"expected revision {self._standing.revision + 1}, got {change.revision}")
-            kind = _KIND_OF_TYPE.get(change.type)
-            if kind in self._kinds:
-                self._set(kind, msgspec.json.decode(change.data, type=RecordChange), changed, gone)
-            self._standing.revision = change.revision
-        self.head = max(self.head, self._standing.revision)
-        if self.head == self._standing.revision:
+        applied = self._replica.apply(changes)
+        self.head = max(self.head, self.revision)
+        if self.head == self.revision:
             self._confirm()
         self._unsaved_since = self._unsaved_since or time.monotonic()
-        self._on_change(Applied(changed=changed, gone=gone, is_whole=False))
+        self._on_change(applied)
 
-    def _set(self, kind: str, change: RecordChange, changed: Records, gone: dict[str, set[UUID]]) -> None:
-        old = self.records[kind].pop(change.id, None)
-        if old is not None:
-            self._standing.digests[kind] -= record_digest(kind, change.id, old)
-        if change.deleted or change.record is None:
-            changed.get(kind, {}).pop(change.id, None)
-            gone.setdefault(kind, set()).add(change.id)
-            return
-        body = bytes(change.record)
-        self.records[kind][change.id] = body
-        self._standing.digests[kind] += record_digest(kind, change.id, body)
-        changed.setdefault(kind, {})[change.id] = body
-        gone.get(kind, set()).discard(change.id)
-
-    async def _save_if_due(self) -> None:
-        if self._unsaved_since is not None and time.monotonic() - self._unsaved_since > SAVE_AFTER_S:
-            await self._save()
+    def _save_if_due(self) -> None:
+        """Save beside the following: a large catalog takes long to write, and changes must not wait for that."""
+        if self._saving is not None:
+            if not self._saving.done():
+                return
+            self._saving.result()
+            self._saving = None
+        if self._unsaved_since is not None and time.monotonic() - self._unsaved_since > self._save_after_s:
+            self._saving = asyncio.create_task(self._save(), name="feed-save")
 
     async def _save(self) -> None:
-        if self._keep is None or self._unsaved_since is None or self.epoch is None:
+        snapshot = self._replica.snapshot()
+        if self._keep is None or self._unsaved_since is None or snapshot is None:
             return
-        self._unsaved_since = None
-        records = {kind: [msgspec.Raw(body) for body in self.records[kind].values()] for kind in self._kinds}
-        snapshot = Snapshot(self.epoch, self.revision, self.digests(), records)
+        self._unsaved_since, begun = None, time.monotonic()
         try:
             await asyncio.to_thread(last_known_good.save, self._keep, snapshot)
         except OSError as error:
             log.error("last known good can't be saved", file=str(self._keep), error=str(error))  # noqa: TRY400
-
-
-class _Identified(msgspec.Struct):
-    id: UUID
+        # Writing a large catalog costs the requests something too: it rests for many times as long as it took.
+        self._save_after_s = max(SAVE_AFTER_S, SAVE_REST * (time.monotonic() - begun))
 
 
 def _usable(answer: httpx.Response) -> bytes:

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
@@ -76,6 +77,33 @@ class RequestContext:
             await self._app(scope, receive, send_with_ids)
 
 
+class BodyLimit:
+    """ASGI middleware: a body that is too long is refused by a problem, announced or not."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._detail = f"the body is longer than {max_bytes} bytes"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own signature
+        announced = dict(scope.get("headers", ())).get(b"content-length", b"0")
+        if scope["type"] == "http" and announced.isdigit() and int(announced) > self._max_bytes:
+            await problems.respond(problems.problem(413, "body_too_large", self._detail))(scope, receive, send)
+            return
+        read = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._max_bytes:
+                # FastAPI passes an HTTPException from the body on to the handler of refusals.
+                raise HTTPException(413, self._detail)
+            return message
+
+        await self._app(scope, receive_within_limit, send)
+
+
 def build(  # noqa: PLR0913 - the seven things in which services differ
     *,
     title: str,
@@ -91,12 +119,12 @@ def build(  # noqa: PLR0913 - the seven things in which services differ
         title=title,
         description=description,
         lifespan=lifespan,
-        max_body_size=settings.max_body_bytes,
         # An interactive page that loads scripts from elsewhere has no place beside an administrator's token.
         redoc_url=None,
     )
     app.include_router(health.routes(checks))
     problems.install(app, statuses)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(
         auth.Gate,
         tokens={

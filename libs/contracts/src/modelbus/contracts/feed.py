@@ -48,7 +48,8 @@ class RecordChange(msgspec.Struct, frozen=True):
     """Body of a `<kind>.changed` event, with the record as its own JSON text."""
 
     id: UUID
-    record: msgspec.Raw | None = None
+    # `Raw | None` reads null only; the text of null stands for nothing.
+    record: msgspec.Raw = msgspec.Raw(b"null")
     deleted: bool = False
 
 

@@ -6,10 +6,10 @@ of an older version must be able to read a value that it does not know.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Record(BaseModel):
@@ -86,18 +86,21 @@ class ModelRecord(Record):
     """Why it is not available; None while it is."""
 
 
+Price = Annotated[Decimal, Field(ge=0, lt=1_000_000_000, allow_inf_nan=False)]
+
+
 class CostPrices(BaseModel):
     """What a supplier bills; USD per million tokens, per request or per image. None is unknown, zero is a price."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    input: Decimal | None = None
-    output: Decimal | None = None
-    cached_input: Decimal | None = None
-    cache_write: Decimal | None = None
-    reasoning: Decimal | None = None
-    request: Decimal | None = None
-    image: Decimal | None = None
+    input: Price | None = None
+    output: Price | None = None
+    cached_input: Price | None = None
+    cache_write: Price | None = None
+    reasoning: Price | None = None
+    request: Price | None = None
+    image: Price | None = None
     is_dynamic: bool = False
     """The supplier decides the price per call and lists none."""
 

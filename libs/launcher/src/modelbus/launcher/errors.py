@@ -21,12 +21,6 @@ class BadSettingError(LaunchError):
     exit_code = 2
 
 
-class PythonTooOldError(LaunchError):
-    """This interpreter can't run the services."""
-
-    exit_code = 10
-
-
 class HomeNotWritableError(LaunchError):
     """The directory for all data can't be made or written."""
 

@@ -8,10 +8,8 @@ from modelbus.launcher.backoff import next_delay
 from modelbus.launcher.errors import LaunchError
 from modelbus.launcher.files import set_aside, trim
 from modelbus.launcher.guarding import Guard
-from modelbus.launcher.program import Program, Step, wait_ready
+from modelbus.launcher.program import Pause, Program, Step, wait_ready
 from modelbus.launcher.progress import Progress
-
-Pause = Callable[[float], None]
 
 STEP_S = 120.0
 WATCH_S = 0.1
@@ -37,6 +35,7 @@ class Fleet:
     def __init__(self, guard: Guard, progress: Progress, pause: Pause) -> None:
         self._guard, self._progress, self._pause = guard, progress, pause
         self._watched: list[Watched] = []
+        self._steps: list[Step] = []
 
     @property
     def programs(self) -> list[Program]:
@@ -52,23 +51,24 @@ class Fleet:
 
     def run(self, *steps: Step) -> None:
         """Run steps side by side to their ends."""
-        for step in steps:
-            set_aside(step.log)
-            step.start()
-            self._guard.tell_start(step)
+        self.begin(*steps)
         self.finish(*steps)
 
-    def begin(self, step: Step) -> None:
-        """Start a step that is finished later."""
-        set_aside(step.log)
-        step.start()
-        self._guard.tell_start(step)
+    def begin(self, *steps: Step) -> None:
+        """Start steps that are finished later."""
+        for step in steps:
+            if step.log not in {program.log for program in self.programs}:
+                set_aside(step.log)
+            step.start()
+            self._guard.tell_start(step)
+            self._steps.append(step)
 
     def finish(self, *steps: Step) -> None:
         """Wait for steps to end."""
         wait_ready(steps, STEP_S, self._pause)
         for step in steps:
             self._guard.tell_gone(step)
+            self._steps.remove(step)
 
     def await_ready(self, *programs: Program, within_s: float) -> None:
         """Wait until these can do their work."""
@@ -78,7 +78,8 @@ class Fleet:
         """Restart what dies, for ever; `tell_change` hears of every new process. The pause raises to end it."""
         trimmed = time.monotonic()
         while True:
-            if any([self._look_after(watched) for watched in self._watched]):
+            changes = [self._look_after(watched) for watched in self._watched]
+            if any(changes):
                 tell_change()
             if not self._guard.is_running:
                 self._guard.start([program for program in self.programs if program.is_running])
@@ -90,7 +91,7 @@ class Fleet:
 
     def stop(self) -> None:
         """Let the guard stop everything, and see it done; should it die over that, another one goes on."""
-        living = [program for program in self.programs if program.is_running]
+        living = [program for program in (*self._steps, *self.programs) if program.is_running]
         self._guard.end()
         while living or self._guard.is_running:
             for program in [program for program in living if not program.is_running]:

@@ -15,7 +15,7 @@ VARIABLE = MARK.decode().rstrip("=")
 
 def stop_leftovers(home: Path) -> int:
     """Stop every program that was started from this home and return how many there were."""
-    left = [process for process in psutil.process_iter(["name"]) if _is_ours(process, home)]
+    left = find_leftovers(home)
     for process in left:
         with contextlib.suppress(psutil.Error):
             is_postgres = process.name().startswith("postgres")
@@ -25,6 +25,11 @@ def stop_leftovers(home: Path) -> int:
             process.kill()
     psutil.wait_procs(left, timeout=PATIENCE_S)
     return len(left)
+
+
+def find_leftovers(home: Path) -> list[psutil.Process]:
+    """Find every program that was started from this home and lives."""
+    return [process for process in psutil.process_iter(["name"]) if _is_ours(process, home)]
 
 
 def _is_ours(process: psutil.Process, home: Path) -> bool:

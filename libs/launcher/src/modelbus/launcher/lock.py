@@ -23,7 +23,7 @@ class Lock:
         self.descriptor = -1
 
     def take(self, progress: Progress, pause: Pause = time.sleep) -> None:
-        """Take the lock; waits for the guard of a launcher that is gone, raises AlreadyRunningError for one that lives."""
+        """Wait for the guard of a launcher that is gone; raises AlreadyRunningError for one that lives."""
         deadline = time.monotonic() + CLEANING_S
         is_told = False
         while not self._try():

@@ -31,7 +31,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 """For tests alone: a crash of the machine loses everything, a crash of the server nothing."""
 READY_LINE = 7
 """Of postmaster.pid, counted from zero: the state that `pg_ctl` waits for."""

@@ -47,7 +47,7 @@ class Program(ABC):
         """Who runs it; None is ourselves."""
         return None
 
-    def clear_remains(self) -> None:
+    def clear_remains(self) -> None:  # noqa: B027 - most programs leave nothing
         """Remove what a process that died has left in the way of the next; blocks until that is done."""
 
     def failure(self) -> LaunchError:

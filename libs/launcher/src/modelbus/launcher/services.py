@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from modelbus.launcher.home import Home
+from modelbus.launcher.leftovers import VARIABLE
 from modelbus.launcher.program import Program, Step
 from modelbus.launcher.secrets import ROLES, Secrets
 from modelbus.launcher.settings import Settings
@@ -102,7 +103,7 @@ class Line:
 
     def _environment(self, known: Mapping[str, str]) -> dict[str, str]:
         # Unbuffered, so that the log holds the last words of a program that was killed.
-        return {**self.settings.environment, "PYTHONUNBUFFERED": "1", **known}
+        return {**self.settings.environment, VARIABLE: str(self.home.path), "PYTHONUNBUFFERED": "1", **known}
 
 
 def answers(url: str) -> bool:

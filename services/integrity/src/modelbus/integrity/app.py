@@ -40,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     audit = Audit(database, Catalog(feed))
     parking = Parking(sa.MetaData(schema=SCHEMA))
     parking.keep_in(database)
-    hearing = build_hearing(on_reset=audit.look_soon)
+    hearing = build_hearing(on_reset=audit.look_soon, on_late=audit.catch_up)
     hearing.attach(bus, database, parking)
     relay = Relay(database, outbox, bus, INTEGRITY)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from datetime import UTC, datetime
 
 from modelbus.chassis.database import Database
@@ -13,6 +14,8 @@ from modelbus.integrity.domain.index import Standing, Telling, Verdict, weigh
 LOOK_EVERY_S = 60.0
 LOOK_AGAIN_S = 5.0
 """After a difference was found that the stream may still explain."""
+CATCH_UP_EVERY_S = 5.0
+"""At most that often a snapshot is taken because we are behind."""
 
 log = logger(__name__)
 
@@ -20,15 +23,20 @@ log = logger(__name__)
 class Audit:
     """Keeps the index equal to the catalog where the stream does not.
 
-    The first look loads a snapshot on any difference: what was told while we were away may be more than the stream
-    still holds, and one snapshot is cheaper than hearing it all.
+    The first look, and one because we are behind, loads a snapshot on any difference: the stream may not hold all
+    that we have missed, and one snapshot is quicker than hearing thousands of events. What is in the queue is old
+    news then.
     """
 
     def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
         self._catalog = catalog
         self._wanted = asyncio.Event()
-        self._is_first = True
+        # Counted, not flagged: what is asked for during a look is not answered by it.
+        self._catch_ups_asked = 1
+        self._catch_ups_made = 0
+        self._caught_up_at = float("-inf")
+        self._loaded_revision = 0
         self._differed_at: int | None = None
         self._is_loaded = False
         self.alarms = 0
@@ -37,6 +45,13 @@ class Audit:
     def look_soon(self) -> None:
         """Look now instead of at the next time."""
         self._wanted.set()
+
+    def catch_up(self, revision: int) -> None:
+        """Look soon and load a snapshot: an event of that revision came late."""
+        if revision > self._loaded_revision and time.monotonic() - self._caught_up_at > CATCH_UP_EVERY_S:
+            self._caught_up_at = time.monotonic()
+            self._catch_ups_asked += 1
+            self.look_soon()
 
     async def problem(self) -> str | None:
         """Answer why nothing can be said of references now; a persisted index serves while the catalog is away."""
@@ -55,25 +70,28 @@ class Audit:
 
     async def look(self) -> None:
         """Compare the index with the catalog once, and load a snapshot if it must be."""
+        asked = self._catch_ups_asked
+        is_catching_up = asked > self._catch_ups_made
         async with self._database.reading() as session:
             ours = await read_standing(session)
         self._is_loaded = ours.epoch is not None
         # Asked after ours was read, so the catalog can only be behind if its truth went back.
         head = await self._catalog.head()
         theirs = Standing(head.epoch, head.revision, head.digests)
-        verdict = weigh(ours, theirs, ours.revision if self._is_first else self._differed_at)
+        verdict = weigh(ours, theirs, ours.revision if is_catching_up else self._differed_at)
         if verdict in {Verdict.MEND, Verdict.REPLACE}:
-            await self._load(ours, keep_newer=verdict is Verdict.MEND)
+            if verdict is Verdict.MEND and head.epoch == ours.epoch and not is_catching_up:
+                self.alarms += 1
+                log.error("index differs from the catalog and nothing explains it", revision=ours.revision)
+            await self._load(keep_newer=verdict is Verdict.MEND)
         self._differed_at = ours.revision if verdict is Verdict.WAIT else None
-        self._is_first = False
+        self._catch_ups_made = asked
 
-    async def _load(self, ours: Standing, *, keep_newer: bool) -> None:
+    async def _load(self, *, keep_newer: bool) -> None:
         snapshot = await self._catalog.snapshot(kind.kind for kind in KINDS)
-        if snapshot.epoch == ours.epoch and not self._is_first:
-            self.alarms += 1
-            log.error("index differs from the catalog and nothing explains it", revision=ours.revision)
         async with self._database.transaction() as session:
             told = Telling(snapshot.revision, datetime.now(UTC))
             await load_snapshot(session, snapshot, told, keep_newer=keep_newer)
         self._is_loaded = True
+        self._loaded_revision = snapshot.revision
         log.info("index is loaded from the snapshot", revision=snapshot.revision, epoch=str(snapshot.epoch))

@@ -7,11 +7,14 @@ from modelbus.chassis.entry import run
 
 def serve() -> None:
     """Serve sync."""
-    from modelbus.chassis import service
-    from modelbus.sync.app import create_app
     from modelbus.sync.settings import Settings
 
-    service.start(create_app, Settings(), name="sync")
+    settings = Settings()
+    # Only now: a wrong setting shall be told at once, and the rest takes a second to load.
+    from modelbus.chassis import service
+    from modelbus.sync.app import create_app
+
+    service.start(create_app, settings, name="sync")
 
 
 def migrate() -> None:

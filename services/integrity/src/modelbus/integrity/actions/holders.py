@@ -10,14 +10,16 @@ from modelbus.integrity.actions.records import HolderRecord
 from modelbus.integrity.domain.index import Telling
 from modelbus.integrity.domain.references import HolderKind
 from modelbus.integrity.store import holders
-from modelbus.integrity.store.index import lock_index
+from modelbus.integrity.store.index import take_turn
 
 
 async def learn_holder(
     session: AsyncSession, told: Telling, holder: tuple[HolderKind, UUID], record: HolderRecord | None, text: bytes
 ) -> None:
     """Learn a holder's new state, or, without a record, that it is deleted; old news changes nothing."""
-    is_loaded = await lock_index(session, told.revision)
+    head = await take_turn(session, told.revision)
+    if head is None:
+        return
     kind, holder_id = holder
     known = await holders.find_naming(session, holder_id)
     if known is not None and known.revision >= told.revision:
@@ -27,5 +29,5 @@ async def learn_holder(
     else:
         learned = records.read_holder(record, text, told.revision)
     await holders.save_holders(session, [learned])
-    if is_loaded:
+    if head.is_loaded:
         await judge(session, [holder_id], told)

@@ -13,7 +13,7 @@ from modelbus.contracts.records import ChainRecord, ComplexityRecord, ModelRecor
 from modelbus.integrity.actions.findings import ALL_HOLDERS, judge
 from modelbus.integrity.actions.records import read_holder, read_model, read_source
 from modelbus.integrity.domain.errors import FeedUnusableError
-from modelbus.integrity.domain.index import Known, Mark, Standing, Telling
+from modelbus.integrity.domain.index import IndexHead, Known, Mark, Standing, Telling
 from modelbus.integrity.domain.references import Holder
 from modelbus.integrity.domain.targets import Model, Source
 from modelbus.integrity.store import holders, index, tables, targets
@@ -60,7 +60,7 @@ async def load_snapshot(session: AsyncSession, snapshot: Snapshot, told: Telling
     With `keep_newer`, what was heard after the snapshot was taken stays as it is.
     """
     contents = read_snapshot(snapshot)
-    await index.lock_index(session, snapshot.revision)
+    before = await index.lock_head(session)
     limit = snapshot.revision if keep_newer else index.EVERYTHING
     models = await _news(session, tables.models, contents.models, limit)
     await targets.save_models(session, models.changed)
@@ -71,10 +71,17 @@ async def load_snapshot(session: AsyncSession, snapshot: Snapshot, told: Telling
     referring = await _news(session, tables.holders, contents.holders, limit)
     await holders.save_holders(session, referring.changed)
     await holders.bury_holders(session, referring.gone)
-    for table in (tables.models, tables.sources, tables.holders):
-        await index.raise_revisions(session, table, snapshot.revision, not_above=limit)
-    _, heard = await index.read_head(session)
-    await index.save_head(session, snapshot.epoch, heard if keep_newer else snapshot.revision)
+    if not keep_newer:
+        for table in (tables.models, tables.sources, tables.holders):
+            await index.lower_revisions(session, table, snapshot.revision)
+    await index.save_head(
+        session,
+        IndexHead(
+            epoch=snapshot.epoch,
+            revision=max(before.revision, snapshot.revision) if keep_newer else snapshot.revision,
+            loaded_revision=max(before.loaded_revision, snapshot.revision) if keep_newer else snapshot.revision,
+        ),
+    )
     await judge(session, ALL_HOLDERS, told)
 
 

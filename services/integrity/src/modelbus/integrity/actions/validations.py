@@ -28,8 +28,8 @@ async def validate(session: AsyncSession, kinds: Collection[HolderKind]) -> Vali
     Raises:
         IndexNotLoadedError: the catalog was never read, so everything would look deleted.
     """
-    epoch, revision = await index.read_head(session)
-    if epoch is None:
+    head = await index.read_head(session)
+    if not head.is_loaded:
         raise IndexNotLoadedError("the catalog was never read; try again when this service is ready")
     places = await holders.list_places_of_kinds(session, kinds)
-    return Validation(revision, len(places), find_stale(places))
+    return Validation(head.revision, len(places), find_stale(places))

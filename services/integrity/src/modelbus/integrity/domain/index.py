@@ -46,6 +46,23 @@ class Standing:
     digests: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class IndexHead:
+    """Where the index stands, without its contents."""
+
+    epoch: UUID | None
+    """None while nothing was ever loaded."""
+    revision: int
+    """The newest that was heard."""
+    loaded_revision: int
+    """Of the newest snapshot in the index: whatever was told until then is in it."""
+
+    @property
+    def is_loaded(self) -> bool:
+        """Tell whether the index holds all that it should, so that what it does not hold is not there."""
+        return self.epoch is not None
+
+
 class Verdict(StrEnum):
     """What to do about the difference between the index and the catalog."""
 

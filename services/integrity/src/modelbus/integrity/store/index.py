@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql.dml import Insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.contracts.feed import digest_text
-from modelbus.integrity.domain.index import Known, Mark, Standing
+from modelbus.integrity.domain.index import IndexHead, Known, Mark, Standing
 from modelbus.integrity.domain.references import HolderKind
 from modelbus.integrity.store.tables import holders, index_head, models, sources
 
@@ -20,40 +20,57 @@ EVERYTHING = sys.maxsize
 """A revision that nothing known exceeds."""
 
 
-async def lock_index(session: AsyncSession, revision: int) -> bool:
-    """Wait for our turn to change the index and note the revision; tell whether the index is loaded.
+_HEAD = (index_head.c.epoch, index_head.c.revision, index_head.c.loaded_revision)
+_HEARD = sa.bindparam("heard", type_=sa.BigInteger)
+_TAKE_TURN = (
+    sa.update(index_head)
+    .values(revision=sa.func.greatest(index_head.c.revision, _HEARD))
+    .returning(*_HEAD)
+)
+
+
+async def take_turn(session: AsyncSession, revision: int) -> IndexHead | None:
+    """Wait for our turn to change the index by what was told; None where a snapshot holds it already.
 
     The lock lasts until the commit: two replicas that change a target and a holder at once would each judge
     without seeing the other's change.
     """
-    heard = sa.func.greatest(index_head.c.revision, revision)
-    turn = await session.execute(sa.update(index_head).values(revision=heard).returning(index_head.c.epoch))
-    return turn.scalar_one() is not None
+    row = (await session.execute(_TAKE_TURN, {"heard": revision})).one_or_none()
+    return None if row is None else _head(row)
 
 
-async def save_head(session: AsyncSession, epoch: UUID, revision: int) -> None:
-    """Say that the index is the catalog's at that revision."""
-    await session.execute(sa.update(index_head).values(epoch=epoch, revision=revision))
+async def lock_head(session: AsyncSession) -> IndexHead:
+    """Wait for our turn to load the index anew."""
+    return _head((await session.execute(sa.select(*_HEAD).with_for_update())).one())
 
 
-async def read_head(session: AsyncSession) -> tuple[UUID | None, int]:
-    """Read the index's epoch, None while it was never loaded, and the newest revision heard."""
-    row = (await session.execute(sa.select(index_head.c.epoch, index_head.c.revision))).one()
-    return row.epoch, row.revision
+async def save_head(session: AsyncSession, head: IndexHead) -> None:
+    """Say where the index stands."""
+    values = {"epoch": head.epoch, "revision": head.revision, "loaded_revision": head.loaded_revision}
+    await session.execute(sa.update(index_head).values(values))
+
+
+async def read_head(session: AsyncSession) -> IndexHead:
+    """Read where the index stands."""
+    return _head((await session.execute(sa.select(*_HEAD))).one())
 
 
 async def read_standing(session: AsyncSession) -> Standing:
     """Read where the index stands, with the digest of each kind."""
-    epoch, revision = await read_head(session)
+    head = await read_head(session)
     digests = {"model": await _digest(session, models), "source": await _digest(session, sources)}
     by_kind = sa.select(holders.c.kind, sa.func.sum(holders.c.digest)).group_by(holders.c.kind)
     totals = {kind: int(total) for kind, total in await session.execute(by_kind)}
     digests |= {kind.value: digest_text(totals.get(kind, 0)) for kind in HolderKind}
-    return Standing(epoch, revision, digests)
+    return Standing(head.epoch, head.revision, digests)
 
 
 async def _digest(session: AsyncSession, table: sa.Table) -> str:
     return digest_text(int(await session.scalar(sa.select(sa.func.sum(table.c.digest))) or 0))
+
+
+def _head(row: Any) -> IndexHead:
+    return IndexHead(row.epoch, row.revision, row.loaded_revision)
 
 
 async def list_marks(session: AsyncSession, table: sa.Table) -> dict[UUID, Mark]:
@@ -62,10 +79,9 @@ async def list_marks(session: AsyncSession, table: sa.Table) -> dict[UUID, Mark]
     return {row.id: Mark(row.revision, int(row.digest)) for row in rows}
 
 
-async def raise_revisions(session: AsyncSession, table: sa.Table, revision: int, *, not_above: int) -> None:
-    """Let everything be known as of that revision, except what is known as of one above the limit."""
-    older = (table.c.revision <= not_above) & (table.c.revision != revision)
-    await session.execute(sa.update(table).values(revision=revision).where(older))
+async def lower_revisions(session: AsyncSession, table: sa.Table, revision: int) -> None:
+    """Let nothing be known as of a later revision, so that what is told next counts as news."""
+    await session.execute(sa.update(table).values(revision=revision).where(table.c.revision > revision))
 
 
 def upsert(table: sa.Table) -> Insert:

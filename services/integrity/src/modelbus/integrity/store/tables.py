@@ -32,6 +32,7 @@ index_head = sa.Table(
     sa.CheckConstraint("singleton", name="singleton"),
     Column("epoch", sa.Uuid),  # NULL until a snapshot was loaded
     Column("revision", sa.BigInteger, nullable=False, server_default="0"),
+    Column("loaded_revision", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 

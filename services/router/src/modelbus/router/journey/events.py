@@ -4,8 +4,9 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-
 """
 
 import re
+from collections.abc import Iterator
 
-from modelbus.router.domain.errors import LostError, MalformedAnswerError
+from modelbus.router.domain.errors import AttemptFailedError, LostError, MalformedAnswerError
 from modelbus.router.journey.completion import read_chunk, tokens_of
 from modelbus.router.ledger.entries import Tokens
 
@@ -31,15 +32,15 @@ class EventStream:
         """A finish reason has come."""
         self.is_done = False
         """`[DONE]` has come."""
+        self.failure: AttemptFailedError | None = None
+        """What is wrong with the stream."""
 
     def take(self, piece: bytes) -> bytes:
         """Answer the events that are whole by now, less those that the caller is not to see.
 
-        Raises:
-            MalformedAnswerError: an event can't be read, or tells of an error.
-            LostError: the stream says that it is done, and is not.
+        Where one is wrong, `failure` tells so from then on; what came before it is still good.
         """
-        if self.is_done:
+        if self.is_done or self.failure:
             return b""
         pending = self._rest + piece
         end = max(pending.rfind(b"\n\n") + 2, pending.rfind(b"\r\n\r\n") + 4, pending.rfind(b"\r\r") + 2)
@@ -47,25 +48,33 @@ class EventStream:
         end = end if pending[:end].endswith((b"\n\n", b"\r\n\r\n", b"\r\r")) else 0
         whole, self._rest = pending[:end], pending[end:]
         if len(self._rest) > LARGEST_EVENT:
-            raise MalformedAnswerError("sent an endless event")
+            self.failure = MalformedAnswerError("sent an endless event")
         if self.has_substance and whole.endswith(b"}\n\n") and not _NOTABLE.search(whole):
             return whole
-        return b"".join([event for event in _EVENT.findall(whole) if self._goes_on(event)])
+        return b"".join(self._passing(whole))
 
     def end(self) -> bytes:
         """Hear that the supplier has ended the stream; answer what is still missing to end it well.
 
-        Raises:
-            MalformedAnswerError: the last event is not whole.
-            LostError: the completion is not finished.
+        `failure` tells that it did not end well.
         """
         last = self.take(b"\n\n") if self._rest.strip() else b""
-        if self.is_done:
+        if self.is_done or self.failure:
             return last
         if not self.has_finished:
-            raise LostError("stream cut", "it ended without a finish reason")
+            self.failure = LostError("stream cut", "it ended without a finish reason")
+            return last
         self.is_done = True
         return last + DONE
+
+    def _passing(self, whole: bytes) -> Iterator[bytes]:
+        for event in _EVENT.findall(whole):
+            try:
+                if self._goes_on(event):
+                    yield event
+            except AttemptFailedError as error:
+                self.failure = error
+                return
 
     def _goes_on(self, event: bytes) -> bool:
         payload = _payload(event)

@@ -43,6 +43,8 @@ class RelayedStream:
         while not (self._events.has_substance or self._events.is_done):
             piece = await anext(self._pieces, None)
             self._held += self._events.end() if piece is None else self._events.take(piece)
+            if self._events.failure:
+                raise self._events.failure
             if len(self._held) > _MOST_HELD:
                 raise MalformedAnswerError("sent no token for too long")
         self._attempt.note_first_token()
@@ -66,10 +68,12 @@ class RelayedStream:
         return ready
 
     async def _next_events(self) -> bytes:
-        while (piece := await anext(self._pieces, None)) is not None:
-            if ready := self._events.take(piece):
+        while not self._events.failure:
+            piece = await anext(self._pieces, None)
+            ready = self._events.end() if piece is None else self._events.take(piece)
+            if ready:
                 return ready
-        return self._events.end()
+        raise self._events.failure
 
     def _note_progress(self) -> None:
         if self._events.is_done:

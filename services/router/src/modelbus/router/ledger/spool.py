@@ -9,7 +9,6 @@ import re
 import threading
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -113,8 +112,7 @@ class Spool:
                 _write_whole(self._active, lines)
                 os.fsync(self._active)
             except OSError:
-                with suppress(OSError):
-                    os.ftruncate(self._active, segment.size)
+                self._undo(segment, self._active)
                 raise
             segment.size += len(lines)
             self._keep_within_bounds()
@@ -154,9 +152,17 @@ class Spool:
         number = self._segments[-1].number + 1 if self._segments else 1
         path = self._directory / f"usage-{number:012}.spool"
         self._active = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._sync_directory()
         self._segments.append(_Segment(number, path, 0))
+        self._sync_directory()
         return self._segments[-1]
+
+    def _undo(self, segment: _Segment, active: int) -> None:
+        try:
+            os.ftruncate(active, segment.size)
+        except OSError:
+            # Nothing may follow what is half written; its damaged end is skipped when it is read.
+            segment.size = os.fstat(active).st_size
+            self._seal()
 
     def _seal(self) -> None:
         if self._active is not None:

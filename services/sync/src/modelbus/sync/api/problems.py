@@ -8,4 +8,5 @@ STATUSES: dict[type[Exception], int] = {
     errors.RunNotFoundError: 404,
     errors.ListingNotKeptError: 404,
     errors.DanglingReferenceError: 422,
+    errors.CatalogNotLoadedError: 503,
 }

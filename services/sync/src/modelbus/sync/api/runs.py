@@ -11,7 +11,7 @@ from modelbus.chassis.service import Reading, Transaction
 from modelbus.contracts.sync import LeftOut
 from modelbus.sync.actions import runs as acting
 from modelbus.sync.api.dependencies import Known, Wake, only_administrators
-from modelbus.sync.domain.errors import DanglingReferenceError
+from modelbus.sync.domain.errors import CatalogNotLoadedError, DanglingReferenceError
 from modelbus.sync.domain.runs import Status
 from modelbus.sync.store import listings, runs
 
@@ -94,6 +94,8 @@ async def list_runs(
 @routes.post("", status_code=202)
 async def request_listings(wanted: RunRequest, session: Transaction, known: Known, wake: Wake) -> Requested:
     """Ask a supplier, or every active one, for its models; each run tells how it went."""
+    if not known.is_loaded:
+        raise CatalogNotLoadedError
     if wanted.supplier_id is None:
         suppliers = [supplier for supplier in known.suppliers() if supplier.is_active]
     elif (supplier := known.supplier(wanted.supplier_id)) is not None:

@@ -23,9 +23,12 @@ class Directory:
         self._vault = vault
         self._suppliers: dict[UUID, SupplierRecord] = {}
         self._credentials: dict[UUID, CredentialRecord] = {}
+        self.is_loaded = False
+        """True once the catalog was read, be it from the last-known-good file."""
 
     def follow(self, applied: Applied) -> None:
         """Take over what has changed in the catalog."""
+        self.is_loaded = True
         _follow(self._suppliers, SupplierRecord, applied)
         _follow(self._credentials, CredentialRecord, applied)
 

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -22,8 +22,6 @@ from modelbus.sync.domain.errors import (
 from modelbus.sync.domain.names import readable
 
 CREDENTIAL_REFUSALS = frozenset({401, 402, 403})
-# Prices may be JSON numbers; a float would change them.
-_JSON = msgspec.json.Decoder(float_hook=Decimal)
 _GZIP = 16 + zlib.MAX_WBITS
 _BEGINNING = 60
 
@@ -87,7 +85,7 @@ class Endpoint:
         except httpx.TransportError as error:
             raise SupplierAwayError(f"the connection failed: {readable(error, 200) or type(error).__name__}") from error
         # Megabytes of JSON must not hold up everything else in this process.
-        return await asyncio.to_thread(_parse, body)
+        return await asyncio.to_thread(parse, body)
 
     async def _read(self, answer: httpx.Response) -> bytes:
         """Read the body; httpx's own decoding would inflate a whole piece at once, whatever comes of it."""
@@ -156,7 +154,23 @@ def _retry_after_s(given: str | None) -> float | None:
         return None
 
 
-def _parse(body: bytes) -> Any:
+def _fraction(text: str) -> Decimal | None:
+    """Prices may be JSON numbers, which a float would change; null where the number is beyond any reason."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
+
+
+_JSON = msgspec.json.Decoder(float_hook=_fraction)
+
+
+def parse(body: bytes) -> Any:
+    """Read JSON; fractions come as Decimal.
+
+    Raises:
+        UnusableAnswerError: it is none.
+    """
     if not body.strip():
         raise UnusableAnswerError("the body is empty")
     try:

@@ -37,16 +37,21 @@ class DanglingReferenceError(Refusal):
         self.errors = [{"field": field, "message": f"must be the id of a {noun} that exists"}]
 
 
+class CatalogNotLoadedError(Refusal):
+    """The suppliers are not known yet, because the catalog could not be read since the start, nor ever before."""
+
+    code = "catalog_not_loaded"
+
+    def __init__(self) -> None:
+        super().__init__("the catalog was never loaded, so its suppliers are not known; try again")
+
+
 class LeaseLostError(Exception):
     """Another worker has taken the run up since; whatever this one found counts no more."""
-
-    code = "lease_lost"
 
 
 class FetchFailedError(Exception):
     """There is no listing to be had; the text is the run's reason, readable by an administrator."""
-
-    code = "fetch_failed"
 
     def __init__(self, reason: str, *, attempts: int = 0) -> None:
         super().__init__(reason)
@@ -57,19 +62,13 @@ class FetchFailedError(Exception):
 class UnusableAnswerError(Exception):
     """The supplier answered something that is no listing; asking again would not help."""
 
-    code = "unusable_answer"
-
 
 class AddressRefusedError(UnusableAnswerError):
     """The supplier's name leads to an address that it may not have."""
 
-    code = "address_refused"
-
 
 class TransientError(Exception):
     """Asking again may help."""
-
-    code = "transient"
 
     pause_s: float | None = None
     """Seconds to wait before; None leaves it to the back-off."""
@@ -78,13 +77,9 @@ class TransientError(Exception):
 class SupplierAwayError(TransientError):
     """No answer, half an answer, or a 5xx."""
 
-    code = "supplier_away"
-
 
 class RateLimitedError(TransientError):
     """The supplier answered 429."""
-
-    code = "rate_limited"
 
     def __init__(self, retry_after_s: float | None) -> None:
         asked = "" if retry_after_s is None else f" and asked to wait {retry_after_s:g} s"
@@ -94,5 +89,3 @@ class RateLimitedError(TransientError):
 
 class CredentialRefusedError(TransientError):
     """The supplier does not accept this credential; another one may do."""
-
-    code = "credential_refused"

@@ -17,7 +17,7 @@ from modelbus.sync.store.tables import runs
 
 async def insert_run(session: AsyncSession, run: Run) -> bool:
     """Insert the run; answer False when it is there already."""
-    inserted = insert(runs).values(asdict(run)).on_conflict_do_nothing().returning(runs.c.id)
+    inserted = insert(runs).values(asdict(run)).on_conflict_do_nothing(index_elements=["id"]).returning(runs.c.id)
     return (await session.execute(inserted)).one_or_none() is not None
 
 
@@ -59,7 +59,7 @@ async def list_runs(
 
 async def newest_runs(session: AsyncSession, supplier_ids: Sequence[UUID]) -> dict[UUID, Run]:
     """Answer the latest requested run of each of the suppliers."""
-    asked = sa.func.unnest(sa.cast(list(supplier_ids), ARRAY(sa.Uuid))).table_valued("supplier_id")
+    asked = sa.func.unnest(sa.cast(list(supplier_ids), ARRAY(sa.Uuid))).table_valued("supplier_id").render_derived()
     of_one = sa.select(runs).where(runs.c.supplier_id == asked.c.supplier_id)
     # One step into the index for each supplier, however long its history.
     newest = of_one.order_by(runs.c.requested_at.desc()).limit(1).lateral("newest")

@@ -18,11 +18,11 @@ def upgrade() -> None:
     _create_parked()
 
 
-def _head(name: str, number: str, *, is_begun: bool) -> None:
+def _head(name: str, *numbers: str, is_begun: bool) -> None:
     op.create_table(
         name,
         sa.Column("singleton", sa.Boolean, server_default=sa.true(), nullable=False),
-        sa.Column(number, sa.BigInteger, server_default="0", nullable=False),
+        *(sa.Column(number, sa.BigInteger, server_default="0", nullable=False) for number in numbers),
         sa.Column("epoch", sa.Uuid, nullable=not is_begun),
         sa.CheckConstraint("singleton", name=f"ck_{name}_singleton"),
         sa.PrimaryKeyConstraint("singleton", name=f"pk_{name}"),
@@ -40,7 +40,7 @@ def _known() -> list[sa.Column[object]]:
 
 
 def _create_index() -> None:
-    _head("index_head", "revision", is_begun=False)
+    _head("index_head", "revision", "loaded_revision", is_begun=False)
     op.execute("INSERT INTO integrity.index_head (singleton) VALUES (true)")
     op.create_table(
         "models",

@@ -1,0 +1,98 @@
+"""A replica: the catalog's records as their own JSON texts, with the revision and the digests that go with them."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+
+from modelbus.contracts.catalog import CHANGES
+from modelbus.contracts.feed import Change, RecordChange, Snapshot, digest_text, record_digest
+
+_KIND_OF_TYPE = {event.type: kind for kind, event in CHANGES.items()}
+
+type Records = dict[str, dict[UUID, bytes]]
+"""Kind of record -> id -> the record as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What has just been applied: the records that are new or changed, and those that are gone."""
+
+    changed: Records
+    gone: dict[str, set[UUID]]
+    is_whole: bool
+    """True after a snapshot: `changed` holds everything, and whatever is not in it is gone."""
+
+
+class GapError(Exception):
+    """The changes do not follow the replica's revision."""
+
+
+class Replica:
+    """Records of some kinds at one revision."""
+
+    def __init__(self, kinds: frozenset[str]) -> None:
+        self.kinds = kinds
+        self.epoch: UUID | None = None
+        """None before anything was loaded."""
+        self.revision = 0
+        self.records: Records = {kind: {} for kind in kinds}
+        self._digests = dict.fromkeys(kinds, 0)
+
+    def replace(self, snapshot: Snapshot) -> Applied:
+        """Take a snapshot for what is held."""
+        records: Records = {kind: {} for kind in self.kinds}
+        digests = dict.fromkeys(self.kinds, 0)
+        for kind in self.kinds:
+            for raw in snapshot.records.get(kind, ()):
+                record_id, body = msgspec.json.decode(raw, type=_Identified).id, bytes(raw)
+                records[kind][record_id] = body
+                digests[kind] += record_digest(kind, record_id, body)
+        self.records, self._digests = records, digests
+        self.epoch, self.revision = snapshot.epoch, snapshot.revision
+        return Applied(changed=records, gone={}, is_whole=True)
+
+    def apply(self, changes: list[Change]) -> Applied:
+        """Apply changes that follow one another, and the replica's revision, without a gap.
+
+        Raises:
+            GapError: they do not; what comes before the gap has been applied.
+        """
+        applied = Applied(changed={}, gone={}, is_whole=False)
+        for change in changes:
+            if change.revision != self.revision + 1:
+                raise GapError(f"expected revision {self.revision + 1}, got {change.revision}")
+            kind = _KIND_OF_TYPE.get(change.type)
+            if kind in self.kinds:
+                self._set(kind, msgspec.json.decode(change.data, type=RecordChange), applied)
+            self.revision = change.revision
+        return applied
+
+    def digests(self) -> dict[str, str]:
+        """Answer the digest of each kind."""
+        return {kind: digest_text(total) for kind, total in self._digests.items()}
+
+    def snapshot(self) -> Snapshot | None:
+        """Answer everything that is held; None before anything was loaded."""
+        if self.epoch is None:
+            return None
+        records = {kind: [msgspec.Raw(body) for body in held.values()] for kind, held in self.records.items()}
+        return Snapshot(self.epoch, self.revision, self.digests(), records)
+
+    def _set(self, kind: str, change: RecordChange, applied: Applied) -> None:
+        old = self.records[kind].pop(change.id, None)
+        if old is not None:
+            self._digests[kind] -= record_digest(kind, change.id, old)
+        if change.deleted:
+            applied.changed.get(kind, {}).pop(change.id, None)
+            applied.gone.setdefault(kind, set()).add(change.id)
+            return
+        body = bytes(change.record)
+        self.records[kind][change.id] = body
+        self._digests[kind] += record_digest(kind, change.id, body)
+        applied.changed.setdefault(kind, {})[change.id] = body
+        applied.gone.get(kind, set()).discard(change.id)
+
+
+class _Identified(msgspec.Struct):
+    id: UUID

@@ -1,0 +1,67 @@
+"""`python -m modelbus.launcher up|reset|status`."""
+
+import sys
+
+if sys.version_info < (3, 12):  # noqa: UP036 - said before anything is imported that an old Python can't even read
+    sys.exit("Modelbus needs Python 3.12 or newer: install it, or name it with make PYTHON=/path/to/python.")
+
+import argparse
+import errno
+import os
+from pathlib import Path
+
+from modelbus.launcher.errors import DiskFullError, LaunchError
+from modelbus.launcher.home import Home
+from modelbus.launcher.launch import up
+from modelbus.launcher.program import tail
+from modelbus.launcher.reset import reset
+from modelbus.launcher.settings import read_settings
+from modelbus.launcher.status import status
+
+LINES_SHOWN = 15
+
+
+def main() -> int:
+    """Do what is asked; every foreseeable failure is one sentence and an exit code of its own."""
+    try:
+        return run(parsed().command)
+    except LaunchError as error:
+        return explain(error)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return explain(DiskFullError(Path(error.filename or ".")))
+
+
+def parsed() -> argparse.Namespace:
+    """Read the arguments."""
+    parser = argparse.ArgumentParser(prog="python -m modelbus.launcher", description="Run Modelbus on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="start everything and watch it; Ctrl-C stops it")
+    commands.add_parser("reset", help="forget all data")
+    commands.add_parser("status", help="say what runs: exit code 0 ready, 3 not running, 4 not all of it ready")
+    return parser.parse_args()
+
+
+def run(command: str) -> int:
+    """Run the command in the current directory."""
+    settings = read_settings(os.environ, Path.cwd())
+    if command == "status":
+        return status(Home(settings.home))
+    if command == "reset":
+        reset(Home(settings.home))
+    else:
+        up(settings)
+    return 0
+
+
+def explain(error: LaunchError) -> int:
+    """Print the sentence, after the last lines of the log that it is about."""
+    if error.log and (lines := tail(error.log, error.log_offset, LINES_SHOWN)):
+        print(f"\nThe end of {error.log}:\n{lines.rstrip()}\n", file=sys.stderr)
+    print(error, file=sys.stderr)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

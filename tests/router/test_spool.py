@@ -1,0 +1,166 @@
+"""The spool: what was appended survives whatever happens to the process."""
+
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from modelbus.chassis.ids import new_id
+from modelbus.router.ledger.spool import Batch, Spool, Spooled, SpoolInUseError
+
+MIB = 1024 * 1024
+
+
+def a_batch(body: bytes = b"{}") -> Batch:
+    return Batch(new_id(), datetime.now(UTC), body)
+
+
+def an_open_spool(directory: Path, most_bytes: int = MIB) -> Spool:
+    spool = Spool(directory, most_bytes=most_bytes)
+    spool.open()
+    return spool
+
+
+def drained(spool: Spool) -> list[Batch]:
+    found: list[Batch] = []
+    while spooled := spool.oldest(3):
+        found += [each.batch for each in spooled]
+        spool.trim(spooled[-1])
+    return found
+
+
+def on_disk(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.glob("*.spool"))
+
+
+def test_batches_come_back_in_order_and_leave_nothing_once_trimmed(tmp_path: Path) -> None:
+    spool = an_open_spool(tmp_path)
+    batches = [a_batch(b'{"n":%d}' % number) for number in range(10)]
+    spool.append(batches[:4])
+    spool.append(batches[4:])
+
+    assert drained(spool) == batches
+    assert on_disk(tmp_path) == 0
+
+
+def test_what_is_not_trimmed_comes_again(tmp_path: Path) -> None:
+    spool = an_open_spool(tmp_path)
+    batches = [a_batch() for _ in range(3)]
+    spool.append(batches)
+
+    first: list[Spooled] = spool.oldest(10)
+    spool.trim(first[0])
+
+    assert [each.batch for each in spool.oldest(10)] == batches[1:]
+
+
+def test_another_process_finds_what_was_left(tmp_path: Path) -> None:
+    before = an_open_spool(tmp_path)
+    batches = [a_batch() for _ in range(5)]
+    before.append(batches)
+    before.close()
+
+    after = an_open_spool(tmp_path)
+    late = a_batch()
+    after.append([late])
+
+    assert drained(after) == [*batches, late]
+    assert on_disk(tmp_path) == 0
+
+
+def test_two_processes_never_share_a_spool(tmp_path: Path) -> None:
+    _held = an_open_spool(tmp_path)
+
+    with pytest.raises(SpoolInUseError, match="state directory"):
+        an_open_spool(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"half a li", b"00000000 wrong checksum\n", b"\x00" * 100 + b"\n"])
+def test_a_damaged_line_is_skipped_and_the_others_are_not(tmp_path: Path, damage: bytes) -> None:
+    before = an_open_spool(tmp_path)
+    batch = a_batch()
+    before.append([batch])
+    before.close()
+    [segment] = tmp_path.glob("*.spool")
+    with segment.open("ab") as file:
+        file.write(damage)
+
+    after = an_open_spool(tmp_path)
+    late = a_batch()
+    after.append([late])
+
+    assert drained(after) == [batch, late]
+    assert on_disk(tmp_path) == 0
+
+
+def test_the_disk_is_bounded_and_the_oldest_go_first(tmp_path: Path) -> None:
+    spool = an_open_spool(tmp_path, most_bytes=8000)
+    batches = [a_batch(b'"%s"' % (b"x" * 900)) for _ in range(50)]
+    for batch in batches:
+        spool.append([batch])
+
+    assert on_disk(tmp_path) <= 8000
+    kept = drained(spool)
+    assert 3 <= len(kept) < 10
+    assert kept == batches[-len(kept) :]
+
+
+def test_trimming_what_was_dropped_meanwhile_harms_nothing(tmp_path: Path) -> None:
+    spool = an_open_spool(tmp_path, most_bytes=8000)
+    spool.append([a_batch(b'"%s"' % (b"x" * 900))])
+    spooled = spool.oldest(1)
+    for _ in range(20):
+        spool.append([a_batch(b'"%s"' % (b"x" * 900))])
+
+    spool.trim(spooled[-1])
+
+    assert len(drained(spool)) >= 3
+
+
+def test_a_disk_that_takes_no_more_leaves_the_spool_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = an_open_spool(tmp_path)
+    batch = a_batch()
+    spool.append([batch])
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            spool.append([a_batch()])
+    late = a_batch()
+    spool.append([late])
+
+    assert drained(spool) == [batch, late]
+
+
+def test_a_killed_process_loses_nothing_that_was_appended(tmp_path: Path) -> None:
+    program = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from modelbus.chassis.ids import new_id
+from modelbus.router.ledger.spool import Batch, Spool
+
+spool = Spool(Path(sys.argv[1]), most_bytes=1024 * 1024)
+spool.open()
+while True:
+    batch = Batch(new_id(), datetime.now(UTC), b"{}")
+    spool.append([batch])
+    print(batch.id, flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        appended = [writer.stdout.readline().strip() for _ in range(50)]
+        writer.send_signal(signal.SIGKILL)
+        appended += [line.strip() for line in writer.stdout]
+
+    found = [str(batch.id) for batch in drained(an_open_spool(tmp_path))]
+
+    assert len(appended) >= 50
+    assert found[: len(appended)] == appended
+    assert len(found) <= len(appended) + 1

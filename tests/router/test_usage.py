@@ -1,0 +1,215 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from nats.aio.msg import Msg
+from nats.js.errors import NoStreamResponseError
+from pydantic import BaseModel
+
+from modelbus.chassis.ids import new_id
+from modelbus.chassis.messaging import Bus
+from modelbus.contracts.envelope import read_envelope
+from modelbus.contracts.event import read_event
+from modelbus.contracts.usage import AttemptRecord, RequestRecord, Tokens, UsageRecorded
+from modelbus.router.ledger import entries
+from modelbus.router.ledger.ledger import Ledger
+from modelbus.router.ledger.spool import Spool
+from modelbus.simulator import Fault, Simulator
+from router.routers import PROMPT, running_router
+from router.world import World
+from running import eventually
+from testing_bus import LocalBus
+
+
+class Listener:
+    """Hears the usage as another team would."""
+
+    def __init__(self) -> None:
+        self.messages: list[Msg] = []
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        return [each for message in self.messages for each in read_event(UsageRecorded, message.data).requests]
+
+    async def heard(self, count: int) -> list[RequestRecord]:
+        await eventually(lambda: len(self.requests) >= count)
+        return self.requests
+
+
+@asynccontextmanager
+async def listening(bus: LocalBus) -> AsyncIterator[Listener]:
+    """Hear the stream from its beginning."""
+    listener, client = Listener(), await bus.client()
+
+    async def hear(message: Msg) -> None:
+        listener.messages.append(message)
+
+    await client.jetstream().subscribe(UsageRecorded.type, cb=hear, ordered_consumer=True)
+    yield listener
+    await client.close()
+
+
+async def test_a_request_is_told_with_its_tokens_and_who_served_it(world: World, tmp_path: Path, bus: LocalBus) -> None:
+    async with listening(bus) as listener, running_router(tmp_path, world.seed, nats_url=bus.url) as router:
+        answer = await router.complete()
+        [request] = await listener.heard(1)
+
+    [attempt] = request.attempts
+    envelope = read_envelope(listener.messages[0].headers, listener.messages[0].data)
+    assert (envelope.type, envelope.source) == ("usage.recorded", "/modelbus/router")
+    assert str(request.id) == answer.headers["x-request-id"]
+    assert (request.asked_for, request.is_stream, request.status, request.outcome) == ("gpt-4o", False, 200, "ok")
+    assert request.catalog_revision == 1
+    assert (attempt.source_id, attempt.supplier_id, attempt.credential_id) == (
+        world.at_acme.id,
+        world.acme.id,
+        world.acme_key.id,
+    )
+    assert (attempt.number, attempt.status, attempt.outcome, attempt.error) == (1, 200, "ok", None)
+    assert (attempt.tokens.input, attempt.tokens.output) == (3, 8)
+    assert attempt.started_at.tzinfo is not None
+
+
+async def test_every_way_to_end_is_told_apart(
+    world: World, tmp_path: Path, bus: LocalBus, simulator: Simulator
+) -> None:
+    async with listening(bus) as listener, running_router(tmp_path, world.seed, nats_url=bus.url) as router:
+        await router.complete(stream=True)
+        simulator.openai.misbehave(Fault(status=500))
+        await router.complete()
+        simulator.openai.misbehave(Fault(cut_after_tokens=2, tokens_per_second=100))
+        await router.complete(stream=True)
+        simulator.openai.misbehave(Fault(context_length_exceeded=True))
+        await router.complete()
+        await router.complete(model="unknown")
+        simulator.openai.misbehave(Fault(tokens_per_second=5, reply_tokens=1000))
+        async with router.http.stream("POST", "/v1/chat/completions", json=PROMPT | {"stream": True}) as answer:
+            await anext(answer.aiter_bytes())
+        simulator.openai.misbehave(Fault(accept_and_hang=True))
+        seen = len(simulator.openai.exchanges)
+        asking = asyncio.create_task(router.complete())
+        await eventually(lambda: len(simulator.openai.exchanges) > seen)
+        asking.cancel()
+        told = await listener.heard(7)
+
+    outcomes = [(each.status, each.outcome, [attempt.outcome for attempt in each.attempts]) for each in told]
+    assert outcomes == [
+        (200, "ok", ["ok"]),
+        (200, "ok", ["failed", "ok"]),
+        (200, "cut", ["cut"]),
+        (400, "failed", ["failed"]),
+        (404, "failed", []),
+        (200, "cancelled", ["cancelled"]),
+        (499, "cancelled", ["cancelled"]),
+    ]
+    assert told[0].attempts[0].tokens == Tokens(input=3, output=8)
+    assert told[0].attempts[0].first_token_ms is not None
+    assert told[1].attempts[0].error == "answered 500"
+
+
+def an_entry() -> entries.RequestEntry:
+    return entries.RequestEntry(
+        id=new_id(),
+        access_key_id=new_id(),
+        asked_for="gpt-4o",
+        is_stream=False,
+        started_at=datetime.now(UTC),
+        latency_ms=1,
+        status=200,
+        outcome="ok",
+        attempts=[],
+        catalog_revision=1,
+    )
+
+
+async def test_many_requests_travel_in_few_messages(tmp_path: Path, bus: LocalBus) -> None:
+    spool, connection = Spool(tmp_path, most_bytes=1024 * 1024), Bus(bus.url, service="router")
+    spool.open()
+    connection.start()
+    ledger = Ledger(spool, connection, router_id="r")
+    made = [an_entry() for _ in range(1000)]
+    for entry in made:
+        ledger.record(entry)
+    await connection.connected()
+
+    await ledger.write()
+    await ledger.publish()
+    async with listening(bus) as listener:
+        told = await listener.heard(1000)
+    await connection.stop()
+
+    assert [request.id for request in told] == [entry.id for entry in made]
+    assert len(listener.messages) == 4
+
+
+async def test_strangers_leave_no_trace(world: World, tmp_path: Path, bus: LocalBus) -> None:
+    async with listening(bus) as listener, running_router(tmp_path, world.seed, nats_url=bus.url) as router:
+        await router.http.post("/v1/chat/completions", json=PROMPT, headers={"Authorization": "Bearer wrong"})
+        await router.complete()
+        told = await listener.heard(1)
+
+    assert len(told) == 1
+
+
+async def test_usage_outlives_a_bus_that_is_away_and_a_restart(world: World, tmp_path: Path, bus: LocalBus) -> None:
+    async with running_router(tmp_path, world.seed) as router:
+        made = {(await router.complete()).headers["x-request-id"] for _ in range(5)}
+
+    async with listening(bus) as listener, running_router(tmp_path, nats_url=bus.url) as router:
+        told = await listener.heard(5)
+        await eventually(lambda: not _spooled(tmp_path))
+
+    assert {str(request.id) for request in told} == made
+
+
+async def test_usage_outlives_a_bus_that_dies_between(world: World, tmp_path: Path, bus: LocalBus) -> None:
+    async with running_router(tmp_path, world.seed, nats_url=bus.url) as router:
+        made = {(await router.complete()).headers["x-request-id"]}
+        bus.server.kill()
+        made |= {(await router.complete()).headers["x-request-id"] for _ in range(3)}
+        await eventually(lambda: _spooled(tmp_path))
+        bus.server.restart()
+        async with listening(bus) as listener:
+            await eventually(lambda: {str(request.id) for request in listener.requests} == made)
+            await eventually(lambda: not _spooled(tmp_path))
+
+
+async def test_what_the_stream_has_not_acknowledged_stays_on_disk(tmp_path: Path, bus: LocalBus) -> None:
+    bus.wipe()
+    spool, connection = Spool(tmp_path, most_bytes=1024 * 1024), Bus(bus.url, service="router")
+    spool.open()
+    connection.start()
+    ledger = Ledger(spool, connection, router_id="r")
+    ledger.record(an_entry())
+    await ledger.write()
+    await connection.connected()
+
+    with pytest.raises(NoStreamResponseError):
+        await ledger.publish()
+    kept = spool.oldest(10)
+    await bus.lay_topology()
+    await ledger.publish()
+    left = spool.oldest(10)
+    await connection.stop()
+
+    assert (len(kept), left) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("record", "entry"),
+    [
+        (RequestRecord, entries.RequestEntry),
+        (AttemptRecord, entries.AttemptEntry),
+        (Tokens, entries.Tokens),
+    ],
+)
+def test_entries_have_the_fields_of_the_contract(record: type[BaseModel], entry: type[msgspec.Struct]) -> None:
+    assert list(entry.__struct_fields__) == list(record.model_fields)
+
+
+def _spooled(state_dir: Path) -> int:
+    return sum(path.stat().st_size for path in (state_dir / "usage").glob("*.spool"))
