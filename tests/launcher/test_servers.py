@@ -96,17 +96,24 @@ def test_a_taken_port_is_told_from_spoilt_data(postgres: PostgresServer, cluster
         wait_ready([cluster], within_s=10)
 
 
-@pytest.mark.parametrize(
-    ("file", "text"), [("PG_VERSION", None), ("PG_VERSION", b"9.6\n"), ("global/pg_control", b"x" * 8192)]
-)
-def test_a_spoilt_cluster_is_named_with_the_way_out(cluster: PostgresServer, file: str, text: bytes | None) -> None:
-    if text is None:
-        (cluster.data / file).unlink()
-    else:
-        (cluster.data / file).write_bytes(text)
+def test_a_spoilt_cluster_is_named_with_the_way_out(cluster: PostgresServer) -> None:
+    (cluster.data / "global" / "pg_control").write_bytes(b"x" * 8192)
 
     with pytest.raises(CorruptDatabaseError, match=rf"{cluster.data}.*make reset"):
         _start(cluster)
+
+
+@pytest.mark.parametrize(("version", "reason"), [(None, "it lacks PG_VERSION"), ("9.6\n", "made by PostgreSQL 9.6")])
+def test_a_directory_that_is_no_cluster_of_this_version_is_refused(
+    directory: Path, version: str | None, reason: str
+) -> None:
+    (directory / "data" / "global").mkdir(parents=True)
+    (directory / "data" / "global" / "pg_control").touch()
+    if version:
+        (directory / "data" / "PG_VERSION").write_text(version)
+
+    with pytest.raises(CorruptDatabaseError, match=reason):
+        PostgresServer(directory, 0, "password").prepare()
 
 
 def _start(server: PostgresServer) -> None:

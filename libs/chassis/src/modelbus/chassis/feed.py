@@ -20,8 +20,9 @@ from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import pause_s
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.replica import Applied, GapError, Records, Replica
-from modelbus.contracts.bus import CATALOG, HEADER_EPOCH, HEADER_REVISION
+from modelbus.contracts.bus import CATALOG
 from modelbus.contracts.catalog import CatalogHeartbeat
+from modelbus.contracts.envelope import MalformedEnvelopeError, read_envelope
 from modelbus.contracts.event import read_event
 from modelbus.contracts.feed import Change, Changes, Head, Snapshot
 
@@ -166,12 +167,19 @@ class Follower:
             beat = read_event(CatalogHeartbeat, message.data)
             self._note(beat.epoch, beat.revision)
             return
-        headers = message.headers or {}
-        epoch, revision = UUID(headers[HEADER_EPOCH]), int(headers[HEADER_REVISION])
-        if revision > self.revision:
-            body = msgspec.Raw(message.data)
-            self._pending[revision] = Change(revision, message.subject, UUID(headers["ce-id"]), body)
-        self._note(epoch, revision)
+        try:
+            envelope = read_envelope(message.headers, message.data)
+        except MalformedEnvelopeError as error:
+            log.warning(
+                "something heard is no event of the catalog", subject=message.subject, error=str(error)
+            )
+            return
+        if envelope.epoch is None or envelope.revision is None:
+            return
+        if envelope.revision > self.revision:
+            body = msgspec.Raw(envelope.data)
+            self._pending[envelope.revision] = Change(envelope.revision, message.subject, envelope.id, body)
+        self._note(envelope.epoch, envelope.revision)
         self._wake.set()
 
     def _note(self, epoch: UUID, revision: int) -> None:

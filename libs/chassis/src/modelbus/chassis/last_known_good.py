@@ -43,11 +43,12 @@ def save(path: Path, snapshot: Snapshot) -> None:
 def load(path: Path) -> Snapshot | None:
     """Read the newest generation that is whole; None if there is none."""
     for candidate in (path, previous(path)):
-        with suppress(FileNotFoundError):
-            try:
-                return _read(candidate)
-            except (OSError, ValueError, msgspec.DecodeError) as error:
-                log.warning("last known good is damaged", file=str(candidate), error=str(error))
+        try:
+            return _read(candidate)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, msgspec.DecodeError) as error:
+            log.warning("last known good is damaged", file=str(candidate), error=str(error))
     return None
 
 

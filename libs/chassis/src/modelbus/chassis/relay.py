@@ -151,7 +151,8 @@ class Relay:
         async with self._database.transaction() as session:
             # Revisions stay monotonic across epochs, so no hearer's comparison ever goes backwards.
             await session.execute(sa.update(self._outbox.head).values(epoch=epoch, version=base))
-            await record(session, CatalogReset(epoch=epoch))
+            if CatalogReset in self._stream.events:
+                await record(session, CatalogReset(epoch=epoch))
         return Cursor(cursor.sequence, epoch, base)
 
     async def _next_rows(self, connection: "asyncpg.Connection[Any]", after: int) -> list[asyncpg.Record]:

@@ -177,5 +177,7 @@ def serve(app: Any, settings: ServiceSettings) -> None:
         server_header=False,
         access_log=False,
         log_config=None,
+        # Longer than most clients keep an idle connection, so that it is they who close it, not we under a request.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.shutdown_s),
     )

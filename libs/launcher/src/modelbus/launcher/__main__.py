@@ -10,7 +10,7 @@ import errno
 import os
 from pathlib import Path
 
-from modelbus.launcher.errors import DiskFullError, LaunchError
+from modelbus.launcher.errors import DiskFullError, HomeNotWritableError, LaunchError
 from modelbus.launcher.home import Home
 from modelbus.launcher.launch import up
 from modelbus.launcher.program import tail
@@ -19,6 +19,8 @@ from modelbus.launcher.settings import read_settings
 from modelbus.launcher.status import status
 
 LINES_SHOWN = 15
+WIDTH_SHOWN = 240
+"""Of each line: an exception logged as JSON is as long as a page."""
 
 
 def main() -> int:
@@ -27,6 +29,8 @@ def main() -> int:
         return run(parsed().command)
     except LaunchError as error:
         return explain(error)
+    except PermissionError as error:
+        return explain(HomeNotWritableError(Path(error.filename or "."), error.strerror or str(error)))
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -35,7 +39,13 @@ def main() -> int:
 
 def parsed() -> argparse.Namespace:
     """Read the arguments."""
-    parser = argparse.ArgumentParser(prog="python -m modelbus.launcher", description="Run Modelbus on this machine.")
+    codes = {kind.exit_code: (kind.__doc__ or "").splitlines()[0] for kind in LaunchError.__subclasses__()}
+    parser = argparse.ArgumentParser(
+        prog="python -m modelbus.launcher",
+        description="Run Modelbus on this machine.",
+        epilog="\n".join(["exit codes:", *(f"  {code:<4}{meaning}" for code, meaning in sorted(codes.items()))]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start everything and watch it; Ctrl-C stops it")
     commands.add_parser("reset", help="forget all data")
@@ -57,8 +67,9 @@ def run(command: str) -> int:
 
 def explain(error: LaunchError) -> int:
     """Print the sentence, after the last lines of the log that it is about."""
-    if error.log and (lines := tail(error.log, error.log_offset, LINES_SHOWN)):
-        print(f"\nThe end of {error.log}:\n{lines.rstrip()}\n", file=sys.stderr)
+    if error.log and (end := tail(error.log, error.log_offset, LINES_SHOWN)):
+        lines = "\n".join(line[:WIDTH_SHOWN] for line in end.splitlines())
+        print(f"\nThe end of {error.log}:\n{lines}\n", file=sys.stderr)
     print(error, file=sys.stderr)
     return error.exit_code
 

@@ -46,15 +46,11 @@ class Launch:
     """One run of everything, from the lock on."""
 
     def __init__(self, settings: Settings, home: Home, lock: Lock, progress: Progress, interrupts: Interrupts) -> None:
-        self.settings, self.home, self.lock, self.progress, self.pause = (
-            settings,
-            home,
-            lock,
-            progress,
-            interrupts.pause,
-        )
+        self.settings, self.home, self.lock = settings, home, lock
+        self.progress, self.pause = progress, interrupts.pause
         self.guard = Guard(home.path, lock.descriptor)
         self.fleet = Fleet(self.guard, progress, self.pause)
+        self._is_first = not home.secrets.exists()
 
     def run(self) -> None:
         """Start, watch and, whatever happens, stop."""
@@ -81,7 +77,6 @@ class Launch:
         self.progress.say(f"Everything lives in {self.home.path}; the ports are free")
 
     def _raise_all(self) -> Line:
-        is_first = not self.home.secrets.exists()
         line = self._start_servers()
         self._prepare_contents(line)
         self._start_services(line)
@@ -89,7 +84,7 @@ class Launch:
             self._seed(line)
         write_endpoints(line, self.fleet.programs)
         self.progress.say("Everything is ready")
-        self.progress.show(welcome(line, self.fleet.programs, is_first=is_first))
+        self.progress.show(welcome(line, self.fleet.programs, is_first=self._is_first))
         return line
 
     def _start_servers(self) -> Line:
@@ -148,6 +143,8 @@ class Launch:
             if was is None:
                 seed.seed(catalog, simulator_url, line.secrets.access_key, lambda key: keep_key(line, key), self.pause)
                 self.progress.say("The demonstration is set up")
+                # Should an earlier start have been cut short, nobody has seen the secrets yet.
+                self._is_first = True
             else:
                 seed.point_suppliers(catalog, simulator_url)
         write_private(self.home.seeded, marker)

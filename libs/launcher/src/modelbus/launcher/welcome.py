@@ -44,7 +44,7 @@ def _first_call(line: Line, key: str) -> list[str]:
     body = f'{{"model": "{FIRST_MODEL}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
     return [
         f"  curl {line.settings.url('router')}/v1/chat/completions \\",
-        f"    -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\",
+        f'    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\',
         f"    -d '{body}'",
         "",
     ]

@@ -61,6 +61,8 @@ async def load_snapshot(session: AsyncSession, snapshot: Snapshot, told: Telling
     """
     contents = read_snapshot(snapshot)
     before = await index.lock_head(session)
+    if keep_newer and snapshot.revision < before.loaded_revision:
+        return  # Another replica was quicker, with a newer one.
     limit = snapshot.revision if keep_newer else index.EVERYTHING
     models = await _news(session, tables.models, contents.models, limit)
     await targets.save_models(session, models.changed)

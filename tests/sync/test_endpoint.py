@@ -1,0 +1,79 @@
+"""Reading an answer within its limits."""
+
+import tracemalloc
+import zlib
+
+import httpx
+import pytest
+
+from modelbus.sync.clients.endpoint import Endpoint, Limits
+from modelbus.sync.domain.errors import RateLimitedError, UnusableAnswerError
+from sync.catalog_stand_in import a_supplier
+
+MIB = 1024 * 1024
+LIMITS = Limits(max_bytes=MIB, connect_s=1, read_s=1, deadline_s=1, tries=1, first_pause_s=0.01)
+
+
+async def ask(body: bytes = b"[]", status: int = 200, **headers: str) -> object:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return httpx.Response(status, headers=named, stream=httpx.ByteStream(body))
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        return await Endpoint(client, a_supplier(), None, LIMITS).get_json("/models", headers={})
+
+
+def gzipped(body: bytes) -> bytes:
+    squeeze = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+    return squeeze.compress(body) + squeeze.flush()
+
+
+async def test_a_gzip_bomb_is_never_inflated_beyond_the_limit() -> None:
+    bomb = gzipped(b" " * 64 * MIB)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnusableAnswerError, match="larger than"):
+            await ask(bomb, content_encoding="gzip")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 8 * MIB
+
+
+async def test_gzip_is_read() -> None:
+    assert await ask(gzipped(b'{"data": [1]}'), content_encoding="gzip") == {"data": [1]}
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "reason"),
+    [
+        (b"[]", "br", "encoded as br"),
+        (b"[]", "gzip", "not valid gzip"),
+        (gzipped(b"[1, 2, 3]")[:-9], "gzip", "ends before its end"),
+    ],
+)
+async def test_an_encoding_that_can_not_be_read_is_refused(body: bytes, encoding: str, reason: str) -> None:
+    with pytest.raises(UnusableAnswerError, match=reason):
+        await ask(body, content_encoding=encoding)
+
+
+async def test_a_body_of_exactly_the_limit_is_read() -> None:
+    assert await ask(b"[" + b" " * (MIB - 2) + b"]") == []
+    with pytest.raises(UnusableAnswerError):
+        await ask(b"[" + b" " * (MIB - 1) + b"]")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), (" 7 ", 7), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("soon", None), ("-1", None), ("٣", None)],
+)
+async def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(429, headers=[(b"retry-after", header.encode())])
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        with pytest.raises(RateLimitedError) as limited:
+            await Endpoint(client, a_supplier(), None, LIMITS).get_json("/models", headers={})
+
+    assert limited.value.retry_after_s == seconds

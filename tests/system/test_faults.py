@@ -1,0 +1,193 @@
+"""Processes are killed under load: no change is lost or told twice, caches end true, callers are served."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import nats
+import openai
+import pytest
+
+from running import eventually
+from whole import System
+
+pytestmark = pytest.mark.system
+
+HELLO: Any = [{"role": "user", "content": "Hello"}]
+
+
+class Load:
+    """An administrator who never stops changing things, and a caller who never stops asking."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.committed = 0
+        self.refused = 0
+        self.answered = 0
+        self.failures: list[str] = []
+
+    async def write(self) -> None:
+        http = self._system.http("catalog")
+        while True:
+            try:
+                name = f"load/{uuid4().hex}"
+                answer = await http.post("/api/v1/models", json={"name": name}, timeout=5)
+                self.committed += answer.status_code == httpx.codes.CREATED
+                self.refused += answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR
+            except httpx.TransportError:
+                self.refused += 1
+            await asyncio.sleep(0.01)
+
+    async def call(self) -> None:
+        client = self._system.openai()
+        while True:
+            try:
+                await client.chat.completions.create(model="openai/gpt-4o-mini", messages=HELLO)
+                self.answered += 1
+            except openai.OpenAIError as error:
+                self.failures.append(repr(error))
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def load(system: System) -> AsyncIterator[Load]:
+    running = Load(system)
+    tasks = [asyncio.create_task(running.write()), asyncio.create_task(running.call())]
+    try:
+        yield running
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def head(system: System) -> dict[str, Any]:
+    found: dict[str, Any] = (await system.http("catalog").get("/api/v1/head")).json()
+    return found
+
+
+async def assert_ledger(system: System) -> None:
+    """The stream is exactly 1..N in order, the router's cache is the truth, and so is integrity's index."""
+    truth = await head(system)
+    connection = await nats.connect(system.endpoints["nats"])
+    context = connection.jetstream()
+
+    async def all_told() -> bool:
+        try:
+            return bool((await context.stream_info("CATALOG")).state.last_seq >= truth["revision"])
+        except nats.errors.Error:
+            return False
+
+    await eventually(all_told, within_s=30)
+    told = []
+    for sequence in range(1, truth["revision"] + 1):
+        message = await context.get_msg("CATALOG", seq=sequence)
+        told.append(int((message.headers or {})["ce-revision"]))
+    await connection.close()
+    assert told == list(range(1, truth["revision"] + 1))
+
+    async def router_is_true() -> bool:
+        cache = (await system.http("router").get("/api/v1/cache")).json()
+        return bool(cache["revision"] == truth["revision"] and not cache["is_stale"] and cache["alarms"] == 0)
+
+    await eventually(router_is_true, within_s=20)
+    await system.ready("catalog", "router", "sync", "integrity")
+
+
+async def count_of_models(system: System) -> int:
+    database = await asyncpg.connect(system.endpoints["postgres"].rpartition("/")[0] + "/modelbus")
+    count: int = await database.fetchval("SELECT count(*) FROM catalog.models WHERE name LIKE 'load/%'")
+    await database.close()
+    return count
+
+
+@pytest.mark.parametrize("victim", ["catalog", "nats", "postgres", "integrity", "sync"])
+async def test_a_killed_process_loses_nothing_and_disturbs_no_caller(system: System, victim: str) -> None:
+    before = await count_of_models(system)
+    async with load(system) as running:
+        await eventually(lambda: running.committed > 20 and running.answered > 20)
+        await system.kill(victim)
+        committed, answered = running.committed, running.answered
+        await eventually(lambda: running.committed > committed + 20 and running.answered > answered + 20, within_s=30)
+
+    await assert_ledger(system)
+    assert running.failures == []
+    # A change whose answer was lost may have been committed; one that was answered always was.
+    stored = await count_of_models(system) - before
+    assert running.committed <= stored <= running.committed + running.refused
+
+
+async def test_a_router_that_restarts_with_everything_else_frozen_serves_from_its_last_known_good(
+    system: System,
+) -> None:
+    await system.everywhere()
+    others = ("catalog", "sync", "integrity", "nats", "postgres")
+    client = system.openai()
+    # The last known good is written a moment after the last change.
+    kept = system.home / "state" / "router" / "catalog.snapshot"
+    await eventually(kept.exists)
+    for process in others:
+        system.signal(process, signal.SIGSTOP)
+    try:
+        before = system.endpoints["pids"]["router"]
+        system.signal("router", signal.SIGKILL)
+        await eventually(lambda: system.endpoints["pids"]["router"] != before, within_s=20)
+
+        async def answers() -> str | None:
+            try:
+                answer = await client.chat.completions.create(model="default-chat", messages=HELLO)
+            except openai.APIConnectionError:
+                return None
+            return answer.choices[0].message.content
+
+        assert "Hello from" in await eventually(answers, within_s=30)
+        cache = (await system.http("router").get("/api/v1/cache")).json()
+        assert cache["is_stale"]
+    finally:
+        for process in others:
+            system.signal(process, signal.SIGCONT)
+    await client.close()
+    await assert_ledger(system)
+
+
+async def test_a_frozen_catalog_that_wakes_up_tells_nothing_twice(system: System) -> None:
+    async with load(system) as running:
+        await eventually(lambda: running.committed > 10)
+        system.signal("catalog", signal.SIGSTOP)
+        answered = running.answered
+        await eventually(lambda: running.answered > answered + 50)
+        system.signal("catalog", signal.SIGCONT)
+        committed = running.committed
+        await eventually(lambda: running.committed > committed + 10, within_s=20)
+
+    assert running.failures == []
+    await assert_ledger(system)
+
+
+async def test_usage_of_answered_requests_reaches_the_stream(system: System) -> None:
+    client = system.openai()
+    answer = await client.chat.completions.with_raw_response.create(model="default-chat", messages=HELLO)
+    request_id = answer.headers["x-request-id"]
+    await client.close()
+    connection = await nats.connect(system.endpoints["nats"])
+    context = connection.jetstream()
+
+    async def recorded() -> dict[str, Any] | None:
+        state = (await context.stream_info("USAGE")).state
+        for sequence in range(max(state.first_seq, state.last_seq - 5), state.last_seq + 1):
+            batch = httpx.Response(200, content=(await context.get_msg("USAGE", seq=sequence)).data or b"{}").json()
+            for request in batch.get("requests", []):
+                if request["id"] == request_id:
+                    found: dict[str, Any] = request
+                    return found
+        return None
+
+    request = await eventually(recorded, within_s=20)
+    await connection.close()
+    assert (request["asked_for"], request["outcome"], request["status"]) == ("default-chat", "ok", 200)
+    assert request["attempts"][0]["tokens"]["output"] > 0

@@ -1,0 +1,161 @@
+"""The story that Modelbus exists for, told on real parts: a model goes, and nobody gets a 500."""
+
+import asyncio
+import json
+from typing import Any
+
+import nats
+import openai
+import pytest
+from nats.aio.msg import Msg
+
+from running import eventually
+from whole import System
+
+pytestmark = pytest.mark.system
+
+HELLO: Any = [{"role": "user", "content": "Hello"}]
+GOING = "anthropic/claude-3-5-haiku"
+
+
+async def say_hello(client: openai.AsyncOpenAI, model: str) -> str:
+    answer = await client.chat.completions.create(model=model, messages=HELLO)
+    return answer.choices[0].message.content or ""
+
+
+async def hear_hello(client: openai.AsyncOpenAI, model: str) -> str:
+    stream = await client.chat.completions.create(model=model, messages=HELLO, stream=True)
+    return "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
+
+
+async def models(system: System, **filters: Any) -> int:
+    answer = await system.http("catalog").get("/api/v1/models", params={"limit": 1, **filters})
+    total: int = answer.json()["total"]
+    return total
+
+
+async def stale(system: System, **filters: Any) -> list[dict[str, Any]]:
+    answer = await system.http("integrity").get("/api/v1/stale-references", params=filters)
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
+class Stranger:
+    """A subscriber who has nothing but nats-py."""
+
+    def __init__(self) -> None:
+        self.heard: list[Msg] = []
+
+    async def note(self, message: Msg) -> None:
+        self.heard.append(message)
+
+    def of(self, kind: str) -> list[Any]:
+        return [json.loads(message.data) for message in self.heard if message.subject == kind]
+
+
+async def test_a_model_goes_is_flagged_and_routed_around_and_comes_back(system: System) -> None:  # noqa: PLR0915 - one story
+    stranger = Stranger()
+    connection = await nats.connect(system.endpoints["nats"])
+    for subject in ("model.unavailable", "model.available", "catalog.synced", "reference.stale", "reference.restored"):
+        await connection.subscribe(subject, cb=stranger.note)
+    client = system.openai()
+    offered = (await system.supplier("openrouter"))["id"]
+
+    # Every one of the 194 listed models has become a source: none is left out, not even the one without a price.
+    runs = (await system.http("sync").get("/api/v1/runs", params={"supplier_id": offered})).json()["items"]
+    first = runs[-1]
+    assert (first["listed_count"], first["left_out_count"], first["added"]) == (194, 0, 194)
+    assert await models(system, supplier_id=offered, is_available=True) == 194
+    auto = (await system.http("catalog").get("/api/v1/models/openrouter/auto/sources")).json()["items"][0]
+    assert (auto["cost"]["input"], auto["cost"]["is_dynamic"]) == (None, True)
+
+    assert f"from {GOING}" in await say_hello(client, GOING)
+    assert f"from {GOING}" in await hear_hello(client, GOING)
+    assert f"from {GOING}" in await say_hello(client, "default-chat")
+    assert GOING in [model.id async for model in client.models.list()]
+
+    # The provider's list of half a year later: +157, -49.
+    await system.control("openrouter", "listing", {"recording": "2025-04-23"})
+    second = await system.sync("openrouter")
+    assert (second["status"], second["added"], second["removed"], second["held"]) == ("applied", 157, 0, 49)
+    # Missing once may be a gap in the list; what the provider refuses already is routed around all the same.
+    assert await models(system, supplier_id=offered, is_available=True) == 194 + 157
+    assert "from gpt-4o-mini at openai" in await say_hello(client, "default-chat")
+    third = await system.sync("openrouter")
+    assert (third["added"], third["removed"], third["unchanged"]) == (0, 49, 302)
+    assert await models(system, supplier_id=offered, is_available=True) == 302
+    await eventually(lambda: len(stranger.of("model.unavailable")) >= 46)
+    await system.everywhere()
+
+    # Flagged, with the place where an administrator finds it.
+    [flag] = await eventually(lambda: stale(system, holder_kind="chain"))
+    assert (flag["holder_name"], flag["place"], flag["target_name"]) == ("default-chat", "step 1", GOING)
+    assert (flag["severity"], flag["reason"]) == ("degraded", "delisted")
+    levels = await eventually(lambda: stale(system, holder_kind="complexity"))
+    assert [each["place"] for each in levels] == ["level hard, position 2"]
+    validated = await system.http("integrity").post("/api/v1/validate", json={"config_type": "fallback"})
+    assert [each["holder_name"] for each in validated.json()["findings"]] == ["default-chat"]
+
+    # The chain falls through; a plain call is told why.
+    assert "from gpt-4o-mini at openai" in await say_hello(client, "default-chat")
+    assert "from gpt-4o-mini at openai" in await hear_hello(client, "default-chat")
+    with pytest.raises(openai.APIStatusError) as refused:
+        await say_hello(client, GOING)
+    assert refused.value.status_code == 503
+    assert refused.value.code == "model_unavailable"
+    assert "delisted" in str(refused.value)
+    with pytest.raises(openai.NotFoundError, match="no-such-model"):
+        await say_hello(client, "vendor/no-such-model")
+    assert GOING not in [model.id async for model in client.models.list()]
+
+    # It returns, and the flag goes.
+    await system.control("openrouter", "listing", {"recording": "2024-11-10"})
+    await system.sync("openrouter")
+    await system.everywhere()
+    assert f"from {GOING}" in await say_hello(client, "default-chat")
+    await eventually(lambda: _is_clear(system))
+
+    # What the stranger heard are CloudEvents, each of them.
+    await eventually(lambda: stranger.of("reference.restored"))
+    assert {message.headers["ce-specversion"] for message in stranger.heard if message.headers} == {"1.0"}
+    assert all((message.headers or {})["ce-type"] == message.subject for message in stranger.heard)
+    assert [event["removed"] for event in stranger.of("catalog.synced")][:2] == [0, 49]
+    assert {event["name"] for event in stranger.of("model.unavailable")} >= {GOING}
+    assert {event["holder_name"] for event in stranger.of("reference.stale")} >= {"default-chat"}
+    await connection.close()
+    await client.close()
+
+
+async def _is_clear(system: System) -> bool:
+    return await stale(system) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"html": True}, "html"),
+        ({"empty_listing": True}, "empty"),
+        ({"invalid_json": True}, "JSON"),
+        ({"truncated_json": True}, "JSON"),
+        ({"huge_body_bytes": 64 * 1024 * 1024}, "larger"),
+    ],
+)
+async def test_a_provider_that_lies_changes_nothing(system: System, fault: dict[str, Any], reason: str) -> None:
+    before = (await system.http("catalog").get("/api/v1/head")).json()["digests"]
+    await system.control("openai", "behaviours", [{"path": "models", "fault": fault}])
+
+    run = await system.sync("openai-direct")
+
+    await system.control("openai", "behaviours", [])
+    assert run["status"] == "failed"
+    assert reason.lower() in run["reason"].lower()
+    assert (await system.http("catalog").get("/api/v1/head")).json()["digests"] == before
+
+
+async def test_many_callers_at_once_are_all_answered(system: System) -> None:
+    client = system.openai()
+
+    answers = await asyncio.gather(*(say_hello(client, "openai/gpt-4o-mini") for _ in range(50)))
+
+    assert all("from gpt-4o-mini" in answer for answer in answers)
+    await client.close()
