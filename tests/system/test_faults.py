@@ -1,9 +1,11 @@
 """Processes are killed under load: no change is lost or told twice, caches end true, callers are served."""
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -122,15 +124,21 @@ async def test_a_killed_process_loses_nothing_and_disturbs_no_caller(system: Sys
     assert running.committed <= stored <= running.committed + running.refused
 
 
+def kept_revision(kept: Path) -> int:
+    revision: int = json.loads(kept.read_bytes().partition(b"\n")[2])["revision"]
+    return revision
+
+
 async def test_a_router_that_restarts_with_everything_else_frozen_serves_from_its_last_known_good(
     system: System,
 ) -> None:
     await system.everywhere()
     others = ("catalog", "sync", "integrity", "nats", "postgres")
     client = system.openai()
+    revision = (await head(system))["revision"]
     # The last known good is written a moment after the last change.
     kept = system.home / "state" / "router" / "catalog.snapshot"
-    await eventually(kept.exists)
+    await eventually(lambda: kept_revision(kept) == revision)
     for process in others:
         system.signal(process, signal.SIGSTOP)
     try:

@@ -3,7 +3,8 @@
 import sys
 
 if sys.version_info < (3, 12):  # noqa: UP036 - said before anything is imported that an old Python can't even read
-    sys.exit("Modelbus needs Python 3.12 or newer: install it, or name it with make PYTHON=/path/to/python.")
+    sys.stderr.write("Modelbus needs Python 3.12 or newer: install it, or name it with make PYTHON=/path/to/python.\n")
+    sys.exit(10)
 
 import argparse
 import errno
@@ -40,6 +41,7 @@ def main() -> int:
 def parsed() -> argparse.Namespace:
     """Read the arguments."""
     codes = {kind.exit_code: (kind.__doc__ or "").splitlines()[0] for kind in LaunchError.__subclasses__()}
+    codes[10] = "This Python is older than 3.12."
     parser = argparse.ArgumentParser(
         prog="python -m modelbus.launcher",
         description="Run Modelbus on this machine.",
