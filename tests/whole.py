@@ -59,13 +59,17 @@ class System:
         """Send a signal to one process of the system."""
         os.kill(self.endpoints["pids"][process], number)
 
-    async def kill(self, process: str) -> None:
-        """Kill a process, and wait until the launcher has started it again and it is ready."""
-        before = self.endpoints["pids"][process]
-        self.signal(process, signal.SIGKILL)
-        await eventually(lambda: self.endpoints["pids"][process] != before, within_s=30)
-        if process not in {"nats", "postgres"}:
-            await self.ready(process)
+    async def kill(self, *processes: str) -> None:
+        """Kill processes, and wait until the launcher has started them again and every service is ready."""
+        before = self.endpoints["pids"]
+        for process in processes:
+            self.signal(process, signal.SIGKILL)
+
+        def are_back() -> bool:
+            return all(self.endpoints["pids"][process] != before[process] for process in processes)
+
+        await eventually(are_back, within_s=30)
+        await self.ready("catalog", "router", "sync", "integrity")
 
     async def ready(self, *services: str) -> None:
         """Wait until the services say that they have all that they need."""

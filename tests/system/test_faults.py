@@ -108,17 +108,20 @@ async def count_of_models(system: System) -> int:
     return count
 
 
-@pytest.mark.parametrize("victim", ["catalog", "nats", "postgres", "integrity", "sync"])
-async def test_a_killed_process_loses_nothing_and_disturbs_no_caller(system: System, victim: str) -> None:
+@pytest.mark.parametrize("victims", ["catalog", "nats", "postgres", "integrity", "sync", "nats postgres"])
+async def test_a_killed_process_loses_nothing_and_disturbs_no_caller(system: System, victims: str) -> None:
+    running_before = system.endpoints["pids"]
     before = await count_of_models(system)
     async with load(system) as running:
         await eventually(lambda: running.committed > 20 and running.answered > 20)
-        await system.kill(victim)
+        await system.kill(*victims.split())
         committed, answered = running.committed, running.answered
         await eventually(lambda: running.committed > committed + 20 and running.answered > answered + 20, within_s=30)
 
     await assert_ledger(system)
     assert running.failures == []
+    survivors = running_before.keys() - victims.split()
+    assert {name: system.endpoints["pids"][name] for name in survivors} == {n: running_before[n] for n in survivors}
     # A change whose answer was lost may have been committed; one that was answered always was.
     stored = await count_of_models(system) - before
     assert running.committed <= stored <= running.committed + running.refused

@@ -170,9 +170,7 @@ class Follower:
         try:
             envelope = read_envelope(message.headers, message.data)
         except MalformedEnvelopeError as error:
-            log.warning(
-                "something heard is no event of the catalog", subject=message.subject, error=str(error)
-            )
+            log.warning("something heard is no event of the catalog", subject=message.subject, error=str(error))
             return
         if envelope.epoch is None or envelope.revision is None:
             return

@@ -29,6 +29,12 @@ OUTAGES: tuple[type[Exception], ...] = (
 )
 """What a neighbour's absence looks like."""
 
+OUTAGE_STATES = ("08", "53", "57P")
+"""PostgreSQL's classes for lost connections, lack of resources, and a server that stops or starts.
+
+https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
 LONGEST_PAUSE_S = 5.0
 
 log = logger(__name__)
@@ -36,8 +42,9 @@ log = logger(__name__)
 
 def is_outage(error: BaseException) -> bool:
     """Tell whether the error means that a neighbour is away, rather than that we are wrong."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return error.connection_invalidated or state.startswith(OUTAGE_STATES) or isinstance(error, OUTAGES)
     return isinstance(error, OUTAGES)
 
 

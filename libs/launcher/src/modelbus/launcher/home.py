@@ -52,6 +52,11 @@ class Home:
         return self.postgres / "seeded.json"
 
     @property
+    def prepared(self) -> Path:
+        """What last prepared the database; beside the data, so that both share one fate."""
+        return self.postgres / "prepared"
+
+    @property
     def logs(self) -> Path:
         """A log per program."""
         return self.path / "logs"

@@ -17,6 +17,7 @@ from modelbus.launcher.lock import Lock
 from modelbus.launcher.nats import NatsServer
 from modelbus.launcher.ports import check_free
 from modelbus.launcher.postgres import PostgresServer
+from modelbus.launcher.preparation import fingerprint, is_prepared
 from modelbus.launcher.progress import Progress
 from modelbus.launcher.secrets import Secrets, load_secrets, save_secrets
 from modelbus.launcher.services import Line
@@ -117,11 +118,14 @@ class Launch:
         return place
 
     def _prepare_contents(self, line: Line) -> None:
+        if is_prepared(self.home):
+            return
         topology = line.topology()
         self.fleet.begin(topology)
         self.fleet.run(line.provision())
         self.fleet.run(*line.migrations())
         self.fleet.finish(topology)
+        write_private(self.home.prepared, fingerprint())
         self.progress.say("Database and streams are up to date")
 
     def _start_services(self, line: Line) -> None:

@@ -25,6 +25,7 @@ _HEARD = sa.bindparam("heard", type_=sa.BigInteger)
 _TAKE_TURN = (
     sa.update(index_head)
     .values(revision=sa.func.greatest(index_head.c.revision, _HEARD))
+    .where(index_head.c.loaded_revision < _HEARD)
     .returning(*_HEAD)
 )
 
