@@ -7,7 +7,7 @@ SOURCES  := $(wildcard libs/*/src services/*/src tests benchmarks)
 PYTHONS  := $(RUN)python $(PYTHON) python3.13 python3.14 python3.12 python3
 UV       := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(RUN)uv)
 
-.PHONY: up reset check test fix bench lock clean
+.PHONY: up reset check test fix docs bench lock clean
 
 up: $(VENV)/.installed         ## start everything here and say where it is; Ctrl-C stops it
 	@$(RUN)python -m modelbus.launcher up
@@ -27,6 +27,9 @@ test: check                    ## all of check, then the tests
 fix: $(VENV)/.installed        ## format, and repair what ruff can
 	$(RUN)ruff format .
 	$(RUN)ruff check --fix .
+
+docs: $(VENV)/.installed       ## write the JSON Schemas of the events
+	$(RUN)python -m modelbus.contracts schemas docs/schemas
 
 bench: $(VENV)/.installed      ## measure, and print the tables
 	$(RUN)python benchmarks/run.py

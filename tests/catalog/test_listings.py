@@ -30,7 +30,7 @@ def recorded(day: str) -> list[ListedModel]:
             upstream_name=each["id"],
             display_name=each["name"],
             context_window=each["context_length"],
-            cost=CostPrices(request=each["pricing"]["prompt"]),
+            cost=CostPrices(request=each["pricing"]["prompt"].removeprefix("-")),
         )
         for each in listed
     ]
@@ -91,7 +91,7 @@ async def test_a_model_that_returns_is_available_again(http: httpx.AsyncClient, 
     await apply(opened, supplier, [one, two])
 
     assert (await shown(http, "/api/v1/models/two"))["is_available"]
-    assert [event.name for event in await told(ModelAvailable)] == ["one", "two", "two"]
+    assert sorted(event.name for event in await told(ModelAvailable)) == ["one", "two", "two"]
 
 
 async def test_a_model_that_misses_only_one_listing_stays(http: httpx.AsyncClient, opened: Database) -> None:

@@ -28,6 +28,7 @@ class Load:
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self.is_over = False
         self.committed = 0
         self.refused = 0
         self.answered = 0
@@ -35,10 +36,9 @@ class Load:
 
     async def write(self) -> None:
         http = self._system.http("catalog")
-        while True:
+        while not self.is_over:
             try:
-                name = f"load/{uuid4().hex}"
-                answer = await http.post("/api/v1/models", json={"name": name}, timeout=5)
+                answer = await http.post("/api/v1/models", json={"name": f"load/{uuid4().hex}"}, timeout=5)
                 self.committed += answer.status_code == httpx.codes.CREATED
                 self.refused += answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR
             except httpx.TransportError:
@@ -46,26 +46,26 @@ class Load:
             await asyncio.sleep(0.01)
 
     async def call(self) -> None:
-        client = self._system.openai()
-        while True:
-            try:
-                await client.chat.completions.create(model="openai/gpt-4o-mini", messages=HELLO)
-                self.answered += 1
-            except openai.OpenAIError as error:
-                self.failures.append(repr(error))
-            await asyncio.sleep(0.01)
+        async with self._system.openai() as client:
+            while not self.is_over:
+                try:
+                    await client.chat.completions.create(model="openai/gpt-4o-mini", messages=HELLO)
+                    self.answered += 1
+                except openai.OpenAIError as error:
+                    self.failures.append(repr(error))
+                await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
 async def load(system: System) -> AsyncIterator[Load]:
+    """Keep the load on during the block; what is under way at its end is brought to its end."""
     running = Load(system)
     tasks = [asyncio.create_task(running.write()), asyncio.create_task(running.call())]
     try:
         yield running
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        running.is_over = True
+        await asyncio.gather(*tasks)
 
 
 async def head(system: System) -> dict[str, Any]:
