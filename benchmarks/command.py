@@ -15,6 +15,7 @@ from benchmarks import applying, propagation, starting, syncing, throughput
 from benchmarks.surroundings import Surroundings, machine
 from benchmarks.tables import Say, Table, between_markers
 
+from modelbus.chassis.logs import configure_logs
 from modelbus.launcher.directories import public_temporary_directory
 
 HERE = Path(__file__).resolve().parent
@@ -37,6 +38,8 @@ MEASUREMENTS: Mapping[str, Measure] = {
 def main() -> int:
     """Measure what was asked for; everything that was started is stopped at the end, also by Ctrl-C."""
     wishes = read_wishes()
+    # A follower and a bus connection run in this process; their chatter does not belong between the progress lines.
+    configure_logs("benchmarks", "error", "pretty")
     names = [wishes.only] if wishes.only else list(MEASUREMENTS)
     try:
         # The services run on the same event loop; a slower one here would be measured with them.
