@@ -13,7 +13,8 @@ from running import eventually
 
 def wrapped(error: Exception) -> DBAPIError:
     """Wrap a driver's error as SQLAlchemy does."""
-    return DBAPIError("SELECT 1", None, AsyncAdapt_asyncpg_dbapi.Error(str(error), error))
+    adapted = AsyncAdapt_asyncpg_dbapi.Error(str(error), error)  # type: ignore[no-untyped-call]
+    return DBAPIError("SELECT 1", None, adapted)
 
 
 @pytest.mark.parametrize(
