@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from whole import System
 pytestmark = pytest.mark.system
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
+FLAGGED = "openai/o1-preview"
+"""Named once in the demonstration, by the complexity routing's hardest level."""
 
 
 class Load:
@@ -74,7 +76,7 @@ async def head(system: System) -> dict[str, Any]:
 
 
 async def assert_ledger(system: System) -> None:
-    """The stream is exactly 1..N in order, the router's cache is the truth, and so is integrity's index."""
+    """The stream is exactly 1..N in order, the router's cache is the truth, and integrity hears of what goes."""
     truth = await head(system)
     connection = await nats.connect(system.endpoints["nats"])
     context = connection.jetstream()
@@ -95,10 +97,32 @@ async def assert_ledger(system: System) -> None:
 
     async def router_is_true() -> bool:
         cache = (await system.http("router").get("/api/v1/cache")).json()
-        return bool(cache["revision"] == truth["revision"] and not cache["is_stale"] and cache["alarms"] == 0)
+        assert cache["alarms"] == 0
+        is_at_head = cache["revision"] == truth["revision"] and not cache["is_stale"]
+        return bool(is_at_head and cache["digests"] == truth["digests"])
 
     await eventually(router_is_true, within_s=20)
     await system.ready("catalog", "router", "sync", "integrity")
+    await assert_integrity_hears(system)
+
+
+async def assert_integrity_hears(system: System) -> None:
+    """A model that goes is flagged and one that returns is cleared: the whole way from the catalog works."""
+    http, findings = system.http("catalog"), system.http("integrity")
+
+    async def flagged() -> list[str]:
+        answer = await findings.get("/api/v1/stale-references")
+        return [each["target_name"] for each in answer.json()["items"]]
+
+    assert await eventually(lambda: _equals(flagged, []))
+    await http.post(f"/api/v1/models/{FLAGGED}/disable")
+    assert await eventually(lambda: _equals(flagged, [FLAGGED]))
+    await http.post(f"/api/v1/models/{FLAGGED}/enable")
+    assert await eventually(lambda: _equals(flagged, []))
+
+
+async def _equals(ask: Callable[[], Awaitable[list[str]]], expected: list[str]) -> bool:
+    return await ask() == expected
 
 
 async def count_of_models(system: System) -> int:

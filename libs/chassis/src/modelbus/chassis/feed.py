@@ -272,9 +272,11 @@ class Follower:
         return self._replica.digests()
 
     def _replace(self, snapshot: Snapshot) -> None:
+        # What was heard in another epoch bears numbers that mean something else now.
+        is_same_epoch = snapshot.epoch == self.epoch
         applied = self._replica.replace(snapshot)
         self.head = snapshot.revision
-        self._pending = {r: change for r, change in self._pending.items() if r > snapshot.revision}
+        self._pending = {r: each for r, each in self._pending.items() if is_same_epoch and r > snapshot.revision}
         self._gap_since = None
         self.is_loaded = True
         self._on_change(applied)

@@ -56,12 +56,13 @@ class Replica:
         """Apply changes that follow one another, and the replica's revision, without a gap.
 
         Raises:
-            GapError: they do not; what comes before the gap has been applied.
+            GapError: they do not; nothing has been applied.
         """
+        for expected, change in enumerate(changes, start=self.revision + 1):
+            if change.revision != expected:
+                raise GapError(f"expected revision {expected}, got {change.revision}")
         applied = Applied(changed={}, gone={}, is_whole=False)
         for change in changes:
-            if change.revision != self.revision + 1:
-                raise GapError(f"expected revision {self.revision + 1}, got {change.revision}")
             kind = _KIND_OF_TYPE.get(change.type)
             if kind in self.kinds:
                 self._set(kind, msgspec.json.decode(change.data, type=RecordChange), applied)

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
@@ -25,6 +26,10 @@ from modelbus.chassis.settings import ServiceSettings
 REQUEST_ID = "x-request-id"
 REVISION = "x-modelbus-revision"
 LONGEST_REQUEST_ID = 128
+EXIT_JOB_FAILED = 70
+
+_failed_jobs: list[str] = []
+"""Why this process ends; there is one service in it."""
 
 type Job = Callable[[], Awaitable[None]]
 
@@ -119,7 +124,8 @@ def build(  # noqa: PLR0913 - the seven things in which services differ
         title=title,
         description=description,
         lifespan=lifespan,
-        # An interactive page that loads scripts from elsewhere has no place beside an administrator's token.
+        # Pages that load scripts from elsewhere have no place beside an administrator's token; /openapi.json stays.
+        docs_url=None,
         redoc_url=None,
     )
     app.include_router(health.routes(checks))
@@ -144,6 +150,7 @@ async def running(jobs: Mapping[str, Awaitable[None]]) -> AsyncIterator[None]:
     def report(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             log.critical("a job failed and the service stops", job=task.get_name(), exc_info=task.exception())
+            _failed_jobs.append(task.get_name())
             signal.raise_signal(signal.SIGTERM)
 
     tasks = []
@@ -166,7 +173,13 @@ def start[S: ServiceSettings](create_app: Callable[[S], Any], settings: S, *, na
 
 
 def serve(app: Any, settings: ServiceSettings) -> None:
-    """Serve until SIGTERM or SIGINT; running requests get `shutdown_s` seconds to end."""
+    """Serve until SIGTERM or SIGINT; running requests get `shutdown_s` seconds to end.
+
+    Ends with exit code 0, or with `EXIT_JOB_FAILED` where a job of the service failed.
+    """
+    # The server raises the signal that stopped it once more when all is closed; by then it is ours to answer.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(EXIT_JOB_FAILED if _failed_jobs else 0))
     uvicorn.run(
         app,
         host=settings.host,
