@@ -73,6 +73,9 @@ def assert_problem(answer: httpx.Response, status: int, field: str | None = None
         ({"base_url": "ftp://example.com"}, "base_url"),
         ({"base_url": "https://user:password@example.com/v1"}, "base_url"),
         ({"base_url": "not a url"}, "base_url"),
+        ({"base_url": "http://ex\nample.com/v1"}, "base_url"),
+        ({"base_url": "http://a.example/v1\r\nX: y"}, "base_url"),
+        ({"base_url": "http://..a/v1"}, "base_url"),
         ({"description": NUL}, "description"),
         ({"description": LONG}, "description"),
         ({"removal_after": 0}, "removal_after"),
@@ -102,6 +105,9 @@ async def test_a_supplier_that_can_not_be_is_refused(
         ({"name": NUL}, "name"),
         ({"aliases": ["fine", "not fine"]}, "aliases.1"),
         ({"aliases": "text"}, "aliases"),
+        ({"aliases": ["z", "z"]}, "aliases"),
+        ({"name": str(uuid4())}, "name"),
+        ({"name": "vendor/sources"}, "name"),
         ({"context_window": 0}, "context_window"),
         ({"context_window": 10**12}, "context_window"),
         ({"context_window": 1.5}, "context_window"),
@@ -157,6 +163,27 @@ async def test_a_taken_name_is_refused(http: httpx.AsyncClient) -> None:
     for name in ("vendor/taken", "other"):
         answer = await http.post("/api/v1/models", json={"name": name})
         assert (answer.status_code, answer.json()["code"]) == (409, "already_exists")
+
+
+async def test_models_and_chains_share_one_space_of_names(http: httpx.AsyncClient) -> None:
+    model = await a_model(http)
+    steps = [{"model_id": model["id"]}]
+    assert (await http.post("/api/v1/fallback-chains", json={"name": "smart", "steps": steps})).status_code == 201
+
+    for change in ({"name": "smart"}, {"name": "vendor/other", "aliases": ["smart"]}):
+        answer = await http.post("/api/v1/models", json=change)
+        assert (answer.status_code, answer.json()["code"]) == (409, "already_exists")
+    renamed = await http.patch(f"/api/v1/models/{model['id']}", json={"name": "smart"})
+    assert renamed.status_code == 409
+
+
+async def test_a_name_and_an_alias_chosen_at_once_do_not_clash(http: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(
+        *(http.post("/api/v1/models", json={"name": f"at-once-{n}", "aliases": ["shared"]}) for n in range(4)),
+        http.post("/api/v1/models", json={"name": "shared"}),
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409]
 
 
 async def test_the_same_name_at_once_is_made_once(http: httpx.AsyncClient) -> None:

@@ -1,7 +1,6 @@
 """The feed: followers end equal to the truth, whatever happens to the bus."""
 
 import asyncio
-import gzip
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -252,7 +251,6 @@ async def test_a_snapshot_is_revalidated_by_its_tag_and_compressed(http: httpx.A
     assert later.status_code == 200
     plain = await http.get("/api/v1/snapshot", headers={"Accept-Encoding": "identity"})
     assert plain.json() == later.json()
-    assert gzip.compress(plain.content)
 
 
 async def test_a_snapshot_of_some_kinds_holds_those_alone(http: httpx.AsyncClient) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from importlib.resources import files
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -43,11 +44,20 @@ async def opened(database: FreshDatabase) -> AsyncIterator[Database]:
     await catalog.close()
 
 
-async def apply(opened: Database, supplier: dict[str, Any], models: list[ListedModel], run: UUID | None = None) -> UUID:
+_revisions = count(1)
+
+
+async def apply(
+    opened: Database,
+    supplier: dict[str, Any],
+    models: list[ListedModel],
+    run: UUID | None = None,
+    revision: int | None = None,
+) -> UUID:
     run_id = run or new_id()
     listing = Listing(run_id=run_id, supplier_id=supplier["id"], digest="d", models=models, left_out=[])
     async with opened.transaction() as session:
-        await apply_listing(session, listing)
+        await apply_listing(session, listing, revision or next(_revisions))
     return run_id
 
 
@@ -226,3 +236,17 @@ async def test_a_listing_of_a_deleted_supplier_is_refused_and_told(
     [refused] = await told(ListingRefused)
     assert (refused.run_id, "deleted" in refused.reason) == (run, True)
     assert await total(http) == 0
+
+
+async def test_a_listing_that_comes_late_does_not_undo_a_newer_one(
+    http: httpx.AsyncClient, opened: Database, told: Told
+) -> None:
+    supplier = await a_supplier(http, removal_after=1)
+    await apply(opened, supplier, [ListedModel(upstream_name="two")], revision=1_000_002)
+
+    run = await apply(opened, supplier, [ListedModel(upstream_name="one")], revision=1_000_001)
+
+    [refused] = await told(ListingRefused)
+    assert (refused.run_id, "newer" in refused.reason) == (run, True)
+    assert (await shown(http, "/api/v1/models/two"))["is_available"]
+    assert (await http.get("/api/v1/models/one")).status_code == 404

@@ -1,6 +1,8 @@
 """A credential's secret appears in no answer, event, log line, row or snapshot."""
 
 import asyncio
+import os
+import sys
 
 import asyncpg
 import httpx
@@ -65,3 +67,25 @@ async def test_a_deleted_credential_is_not_in_the_snapshot(http: httpx.AsyncClie
 
     snapshot = (await http.get("/api/v1/snapshot", params={"kinds": "credential"})).json()
     assert [record["id"] for record in snapshot["records"]["credential"]] == [made[1]["id"]]
+
+
+async def test_secrets_are_sealed_anew_so_that_an_old_key_can_be_retired(
+    http: httpx.AsyncClient, database: FreshDatabase
+) -> None:
+    new = "qLcGyMnNsNDoiQc9ocBAxc_7W5GkHzBGbGPZd3vRzyI="
+    supplier = await a_supplier(http)
+    await a_credential(http, supplier["id"], secret=SECRET)
+    environment = {
+        **os.environ,
+        "MODELBUS_DATABASE_URL": database.url("catalog"),
+        "MODELBUS_MASTER_KEYS": f"{new},{MASTER_KEY}",
+    }
+
+    done = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "modelbus.catalog", "reseal", env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await done.communicate()
+
+    assert said.decode().startswith("1 credentials are sealed")
+    snapshot = (await http.get("/api/v1/snapshot", params={"kinds": "credential"})).json()
+    assert Vault(new).open(snapshot["records"]["credential"][0]["sealed"]) == SECRET

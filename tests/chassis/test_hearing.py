@@ -140,7 +140,8 @@ async def test_a_message_without_an_envelope_is_parked(catalog_database: Databas
 
 async def test_an_outage_of_ours_parks_nothing_however_long(catalog_database: Database, bus: LocalBus) -> None:
     listener = Listener()
-    listener.failures = [ConnectionRefusedError() for _ in range(5)]
+    # More outages than tries, and one failure of its own after them: still not parked.
+    listener.failures = [*(ConnectionRefusedError() for _ in range(4)), RuntimeError("once")]
     run = await tell(bus)
 
     async with hearing(catalog_database, bus, listener):

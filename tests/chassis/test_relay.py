@@ -3,18 +3,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+import asyncpg
 import nats.js.errors
+import pytest
 import sqlalchemy as sa
 from nats.js.api import RawStreamMsg
 
 from builders import an_event
 from modelbus.catalog.store.tables import outbox
 from modelbus.chassis.database import Database
+from modelbus.chassis.ids import new_id
 from modelbus.chassis.loops import stop
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.outbox import record
-from modelbus.chassis.relay import Relay
-from modelbus.contracts.bus import CATALOG
+from modelbus.chassis.relay import Cursor, Relay, StreamMovedError
+from modelbus.contracts.bus import CATALOG, SYNC
 from modelbus.contracts.envelope import read_envelope
 from running import eventually
 from testing_bus import LocalBus
@@ -82,23 +85,45 @@ async def test_of_two_relays_one_leads_and_nothing_is_told_twice(catalog_databas
     assert await revisions(bus) == list(range(1, 41))
 
 
-async def test_a_relay_that_was_overtaken_is_refused_and_reads_its_cursor_anew(
+async def test_a_leader_that_was_overtaken_is_refused_and_adds_nothing(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    client = await bus.client()
+    context = client.jetstream()
+    async with relaying(catalog_database, bus) as relay:
+        await commit(catalog_database)
+        await eventually(lambda: _has(bus, 1))
+        paused = await relay._find_cursor(context)
+        await commit(catalog_database, 4)
+        await eventually(lambda: _has(bus, 5))
+        connection = await asyncpg.connect(catalog_database.dsn)
+        rows = await relay._next_rows(connection, paused.revision)
+        await connection.close()
+        # The ids are forgotten by the time that the paused leader wakes; only the fence is left.
+        woken = [{**row, "id": new_id()} for row in rows]
+
+        with pytest.raises(StreamMovedError, match="refused revision 2"):
+            await relay._publish(context, woken, paused)  # type: ignore[arg-type]
+    await client.close()
+
+    assert await revisions(bus) == [1, 2, 3, 4, 5]
+
+
+async def test_somebody_elses_message_neither_stops_nor_loses_anything(
     catalog_database: Database, bus: LocalBus
 ) -> None:
     async with relaying(catalog_database, bus):
         await commit(catalog_database)
         await eventually(lambda: _has(bus, 1))
-        # Somebody else publishes behind the leader's back, as a leader does that woke from a pause.
         client = await bus.client()
-        stolen = (await on_the_stream(bus))[0]
-        headers = {**(stolen.headers or {}), "ce-revision": "2", "Nats-Msg-Id": "another"}
-        headers.pop("Nats-Expected-Last-Sequence")
-        await client.jetstream().publish("sync.requested", stolen.data or b"", headers=headers)
+        await client.publish("sync.requested", b"{}")
+        await client.flush()
         await client.close()
-        await commit(catalog_database, 2)
-        await eventually(lambda: _has(bus, 3))
+        await commit(catalog_database, 3)
+        await eventually(lambda: _has(bus, 5))
 
-    assert await revisions(bus) == [1, 2, 3]
+    ours = [raw.headers["ce-revision"] for raw in await on_the_stream(bus) if raw.headers]
+    assert ours == ["1", "2", "3", "4"]
 
 
 async def test_a_killed_bus_loses_nothing(catalog_database: Database, bus: LocalBus) -> None:
@@ -120,6 +145,8 @@ async def test_a_wiped_bus_is_told_again_from_the_outbox(catalog_database: Datab
         await eventually(lambda: _has(bus, 5))
         bus.wipe()
         await bus.lay_topology()
+        # Nobody changes anything meanwhile: the relay finds out by itself.
+        await eventually(lambda: _has(bus, 5))
         await commit(catalog_database)
         await eventually(lambda: _has(bus, 6))
 
@@ -161,6 +188,36 @@ async def test_a_restored_database_begins_a_new_epoch_beyond_what_was_told(
 
     assert await revisions(bus) == [1, 2, 3, 4, 5, 6, 7]
     assert [raw.subject for raw in await on_the_stream(bus)][5] == "catalog.reset"
+
+
+async def test_a_restored_database_that_has_moved_on_begins_a_new_epoch_too(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    async with relaying(catalog_database, bus):
+        await commit(catalog_database, 5)
+        await eventually(lambda: _has(bus, 5))
+    async with catalog_database.transaction() as session:
+        await session.execute(sa.delete(outbox.rows).where(outbox.rows.c.revision > 2))
+        await session.execute(sa.update(outbox.head).values(version=2))
+    # Another history reaches the numbers that were told before: 3 to 8 mean something else now.
+    await commit(catalog_database, 6)
+
+    async with relaying(catalog_database, bus):
+        await eventually(lambda: _has(bus, 6))
+
+    assert await revisions(bus) == [1, 2, 3, 4, 5, 9]
+    assert [raw.subject for raw in await on_the_stream(bus)][5] == "catalog.reset"
+
+
+async def test_an_epoch_never_sets_the_head_back(catalog_database: Database, bus: LocalBus) -> None:
+    connection = Bus(bus.url, service="catalog")
+    relay = Relay(catalog_database, outbox, connection, SYNC)
+    await commit(catalog_database, 5)
+
+    cursor = await relay._begin_epoch(Cursor(0, None, None, 2))
+    await commit(catalog_database)
+
+    assert cursor.revision == 5
 
 
 async def epoch(database: Database) -> UUID:

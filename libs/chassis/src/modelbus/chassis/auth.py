@@ -26,19 +26,13 @@ class Gate:
         *,
         tokens: Mapping[str, str],
         for_services: tuple[str, ...] = (),
-        unguarded: tuple[str, ...] = (),
     ) -> None:
         self._app = app
         self._digests = {role: _digest(token) for role, token in tokens.items()}
         self._for_services = for_services
-        self._unguarded = unguarded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own signature
-        if (
-            scope["type"] != "http"
-            or not scope["path"].startswith("/api/")
-            or scope["path"].startswith(self._unguarded or ("\0",))
-        ):
+        if scope["type"] != "http" or not scope["path"].startswith("/api/"):
             await self._app(scope, receive, send)
             return
         role = self._role(Headers(scope=scope).get("authorization", ""))

@@ -15,32 +15,26 @@ import httpx
 import msgspec
 from nats.aio.msg import Msg
 
-from modelbus.chassis import last_known_good
+from modelbus.chassis.feed_client import FeedClient, FeedUnusableError, HistoryGoneError
+from modelbus.chassis.last_known_good import Keeper
 from modelbus.chassis.logs import logger
-from modelbus.chassis.loops import pause_s
+from modelbus.chassis.loops import is_outage, pause_s
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.replica import Applied, GapError, Records, Replica
 from modelbus.contracts.bus import CATALOG
 from modelbus.contracts.catalog import CatalogHeartbeat
-from modelbus.contracts.envelope import MalformedEnvelopeError, read_envelope
+from modelbus.contracts.envelope import Envelope, MalformedEnvelopeError, read_envelope
 from modelbus.contracts.event import read_event
-from modelbus.contracts.feed import Change, Changes, Head, Snapshot
+from modelbus.contracts.feed import Change, Snapshot
 
 SILENCE_S = 3.0
 GAP_S = 0.1
-POLL_S = (2.0, 15.0)
 AUDIT_S = 60.0
-SAVE_AFTER_S = 1.0
-SAVE_REST = 30
-"""Times as long as a save took, before the next one."""
+AUDIT_AGAIN_S = 5.0
 
 __all__ = ["Applied", "FeedUnusableError", "Follower", "Records"]
 
 log = logger(__name__)
-
-
-class FeedUnusableError(Exception):
-    """The catalog answered something that is no feed."""
 
 
 class Follower:
@@ -59,11 +53,11 @@ class Follower:
         on_change: Callable[[Applied], None],
         keep: Path | None = None,
     ) -> None:
-        self._catalog = catalog
+        self._replica = Replica(frozenset(kinds))
+        self._catalog = FeedClient(catalog, self._replica.kinds)
         self._bus = bus
         self._on_change = on_change
-        self._keep = keep
-        self._replica = Replica(frozenset(kinds))
+        self._keeper = Keeper(keep)
         self.head = 0
         """The newest revision that was heard of, applied or not."""
         self.is_loaded = False
@@ -72,14 +66,14 @@ class Follower:
         self.alarms = 0
         """Audits that found a difference at equal revision."""
         self._pending: dict[int, Change] = {}
+        self._is_held = False
+        """True while a snapshot is on its way: what is heard meanwhile waits for it."""
         self._wake = asyncio.Event()
         self._heard_at = 0.0
         self._confirmed_at = 0.0
         self._gap_since: float | None = None
         self._must_ask = True
-        self._unsaved_since: float | None = None
-        self._saving: asyncio.Task[None] | None = None
-        self._save_after_s = SAVE_AFTER_S
+        self._next_audit = time.monotonic() + AUDIT_S * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
 
     @property
     def records(self) -> Records:
@@ -101,13 +95,17 @@ class Follower:
         """Answer the seconds since the records were last known to be the truth."""
         return time.monotonic() - self._confirmed_at if self._confirmed_at else float("inf")
 
+    def digests(self) -> dict[str, str]:
+        """Answer the digest of each kind."""
+        return self._replica.digests()
+
     async def problem(self) -> str | None:
         """Answer why nothing can be served from here; stale records are served, and said to be."""
         return None if self.is_loaded else "the catalog was never loaded"
 
     def load_kept(self) -> bool:
         """Load the last-known-good file, if there is one that is whole; it counts as stale until confirmed."""
-        snapshot = last_known_good.load(self._keep) if self._keep else None
+        snapshot = self._keeper.load()
         if snapshot is None:
             return False
         self._replace(snapshot)
@@ -116,73 +114,73 @@ class Follower:
 
     async def run(self) -> None:
         """Follow for ever; whatever fails is tried again, and the records stay as they are meanwhile."""
-        listening = asyncio.create_task(self._listen(), name="feed-listen")
-        failures = 0
-        next_audit = time.monotonic() + AUDIT_S * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
+        # Asking goes on beside applying: an answer that takes long must not delay what the bus tells.
+        beside = [asyncio.create_task(self._listen(), name="feed-listen"), asyncio.create_task(self._ask_for_ever())]
         try:
             while True:
-                try:
-                    if self._must_ask:
-                        await self._catch_up()
-                    elif time.monotonic() >= next_audit:
-                        next_audit = time.monotonic() + AUDIT_S * random.uniform(0.9, 1.1)  # noqa: S311
-                        await self._audit()
-                    failures = 0
-                    await self._wait()
-                except (httpx.HTTPError, FeedUnusableError, GapError, msgspec.DecodeError) as error:
-                    failures += 1
-                    if failures == 1:
-                        log.warning("catalog can't be asked, its last known state is used", error=repr(error))
-                    self.is_stale = True
-                    await asyncio.sleep(pause_s(failures))
-                if listening.done():
-                    listening.result()
-                self._drain()
-                self._save_if_due()
+                await self._wait()
+                self._keeper.save_if_due(self._replica.snapshot)
+                for task in beside:
+                    if task.done():
+                        task.result()
         finally:
-            listening.cancel()
-            if self._saving is not None:
-                await self._saving
-            await self._save()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            await self._keeper.close(self._replica.snapshot)
 
     async def _listen(self) -> None:
         """Subscribe to every event of the catalog; the callbacks only take notes."""
-        client = await self._bus.connected()
-        for subject in (*CATALOG.subjects, CatalogHeartbeat.type):
-            await client.subscribe(subject, cb=self._heard)
-        # What was told before the subscription stood is asked for now.
-        await client.flush()
-        self._must_ask = True
-        self._wake.set()
-        reconnects = self._bus.reconnects
+        failures = 0
         while True:
-            await asyncio.sleep(0.5)
+            client = await self._bus.connected()
+            try:
+                for subject in (*CATALOG.subjects, CatalogHeartbeat.type):
+                    await client.subscribe(subject, cb=self._heard)
+                await client.flush()
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                failures += 1
+                await asyncio.sleep(pause_s(failures))
+                continue
+            break
+        # The client itself renews the subscriptions after a reconnect; what was missed meanwhile is asked for.
+        reconnects = -1
+        while True:
             if self._bus.reconnects != reconnects:
-                reconnects, self._must_ask = self._bus.reconnects, True
-                self._wake.set()
+                reconnects = self._bus.reconnects
+                self._ask()
+            await asyncio.sleep(0.5)
 
     async def _heard(self, message: Msg) -> None:
         self._heard_at = time.monotonic()
-        if message.subject == CatalogHeartbeat.type:
-            beat = read_event(CatalogHeartbeat, message.data)
-            self._note(beat.epoch, beat.revision)
-            return
         try:
-            envelope = read_envelope(message.headers, message.data)
-        except MalformedEnvelopeError as error:
+            if message.subject == CatalogHeartbeat.type:
+                beat = read_event(CatalogHeartbeat, message.data)
+                self._note(beat.epoch, beat.revision, is_beat=True)
+            else:
+                self._buffer(message.subject, read_envelope(message.headers, message.data))
+        except (MalformedEnvelopeError, ValueError) as error:
             log.warning("something heard is no event of the catalog", subject=message.subject, error=str(error))
-            return
+
+    def _buffer(self, subject: str, envelope: Envelope) -> None:
         if envelope.epoch is None or envelope.revision is None:
             return
-        if envelope.revision > self.revision:
+        if envelope.epoch == self.epoch and envelope.revision > self.revision:
             body = msgspec.Raw(envelope.data)
-            self._pending[envelope.revision] = Change(envelope.revision, message.subject, envelope.id, body)
+            self._pending[envelope.revision] = Change(envelope.revision, subject, envelope.id, body)
         self._note(envelope.epoch, envelope.revision)
         self._wake.set()
 
-    def _note(self, epoch: UUID, revision: int) -> None:
+    def _note(self, epoch: UUID, revision: int, *, is_beat: bool = False) -> None:
+        """Compare with what we hold: another epoch, or a truth that went back, can't be mended by waiting."""
         if epoch != self.epoch:
-            self._must_ask = True
+            self._ask()
+            return
+        if revision < self.revision and is_beat:
+            # A heartbeat that an event overtook, or a restored database: the answer tells which.
+            self._ask()
         elif revision == self.revision and not self._must_ask:
             self._confirm()
         self.head = max(self.head, revision)
@@ -190,86 +188,116 @@ class Follower:
             self._gap_since = time.monotonic()
             self._wake.set()
 
+    def _ask(self) -> None:
+        self._must_ask = True
+        self._wake.set()
+
     def _confirm(self) -> None:
         self._confirmed_at = time.monotonic()
         self.is_stale = False
 
     async def _wait(self) -> None:
-        """Wait for news; find out what nobody tells: a gap that does not close, and silence."""
-        timeout = GAP_S if self._gap_since is not None else 1.0
+        """Wait for news and apply them; find out what nobody tells: a gap that does not close, and silence."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(GAP_S):
                 await self._wake.wait()
         except TimeoutError:
             pass
         self._wake.clear()
-        self._drain()
+        try:
+            self._drain()
+        except (GapError, msgspec.DecodeError) as error:
+            log.warning("an event can't be applied, the catalog is asked instead", error=str(error))
+            self._must_ask = True
         now = time.monotonic()
         if self._gap_since is not None and now - self._gap_since > GAP_S:
             self._must_ask = True
-        silent_for = now - max(self._heard_at, self._confirmed_at)
-        if silent_for > SILENCE_S * random.uniform(1.0, 1.5):  # noqa: S311 - spreads load
+        if now - max(self._heard_at, self._confirmed_at) > SILENCE_S * random.uniform(1.0, 1.5):  # noqa: S311
             self._must_ask = True
 
     def _drain(self) -> None:
         """Apply what follows without a gap; drop what is known already."""
+        if self._is_held or not self.is_loaded:
+            return
         run: list[Change] = []
         revision = self.revision
         while (change := self._pending.pop(revision + 1, None)) is not None:
             run.append(change)
             revision += 1
-        if run and self.is_loaded:
+        if run:
             self._apply(run)
-        if len(self._pending) > 0 and revision >= max(self._pending):
+        if self._pending and max(self._pending) <= self.revision:
             self._pending.clear()
         self._gap_since = None if self.head <= self.revision else self._gap_since or time.monotonic()
 
+    async def _ask_for_ever(self) -> None:
+        """Ask whenever something is missing, and audit now and then."""
+        failures = 0
+        while True:
+            try:
+                if self._must_ask:
+                    await self._catch_up()
+                elif time.monotonic() >= self._next_audit:
+                    await self._audit()
+                failures = 0
+            except (httpx.HTTPError, FeedUnusableError, GapError, msgspec.DecodeError) as error:
+                failures += 1
+                if failures == 1:
+                    log.warning("catalog can't be asked, its last known state is used", error=repr(error))
+                self.is_stale = self._must_ask = True
+                await asyncio.sleep(pause_s(failures))
+            if not self._must_ask:
+                await asyncio.sleep(GAP_S / 2)
+
     async def _catch_up(self) -> None:
         """Ask for what is missing: the delta, or a snapshot where the delta can't be had."""
-        if self.epoch is None or not self.is_loaded:
-            await self._take_snapshot()
-        else:
+        # Cleared before the question: what is noticed while the answer is on its way must be asked again.
+        self._must_ask = False
+        try:
             while await self._take_delta():
                 pass
-        self._must_ask = False
+        except HistoryGoneError:
+            await self._take_snapshot()
         self._gap_since = None
         self._confirm()
 
     async def _take_delta(self) -> bool:
-        answer = await self._catalog.get("/api/v1/changes", params={"after": self.revision, "epoch": str(self.epoch)})
-        if answer.status_code == httpx.codes.GONE:
-            await self._take_snapshot()
-            return False
-        delta = msgspec.json.decode(_usable(answer), type=Changes)
-        if delta.changes:
-            self._apply(delta.changes)
+        if self.epoch is None:
+            raise HistoryGoneError
+        delta = await self._catalog.changes(self.revision, self.epoch)
+        if delta.epoch != self.epoch:
+            raise HistoryGoneError
+        # The bus may have told some of them meanwhile.
+        fresh = [change for change in delta.changes if change.revision > self.revision]
+        if fresh:
+            self._apply(fresh)
         self.head = max(self.head, delta.revision)
         return bool(delta.changes) and self.revision < delta.revision
 
     async def _take_snapshot(self) -> None:
-        answer = await self._catalog.get("/api/v1/snapshot", params={"kinds": ",".join(sorted(self._replica.kinds))})
-        snapshot = msgspec.json.decode(_usable(answer), type=Snapshot)
-        self._replace(snapshot)
-        self._confirm()
-        self._unsaved_since = self._unsaved_since or time.monotonic()
+        self._is_held = True
+        try:
+            self._replace(await self._catalog.snapshot())
+        finally:
+            self._is_held = False
+        self._keeper.note_change()
         log.info("snapshot is loaded", revision=self.revision, epoch=str(self.epoch))
 
     async def _audit(self) -> None:
         """Compare digests with the truth; a difference at equal revision means that we hold something wrong."""
-        head = msgspec.json.decode(_usable(await self._catalog.get("/api/v1/head")), type=Head)
+        head = await self._catalog.head()
         if (head.epoch, head.revision) != (self.epoch, self.revision):
-            self._must_ask = True
+            # Under steady changes the two are seldom met at the same revision: look again soon.
+            self._must_ask = head.epoch != self.epoch or head.revision > self.revision
+            self._next_audit = time.monotonic() + AUDIT_AGAIN_S
             return
+        self._next_audit = time.monotonic() + AUDIT_S * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
         ours = self.digests()
         wrong = [kind for kind in ours if head.digests.get(kind) != ours[kind]]
         if wrong:
             self.alarms += 1
             log.error("records differ from the truth at equal revision", kinds=wrong, revision=self.revision)
             await self._take_snapshot()
-
-    def digests(self) -> dict[str, str]:
-        """Answer the digest of each kind."""
-        return self._replica.digests()
 
     def _replace(self, snapshot: Snapshot) -> None:
         # What was heard in another epoch bears numbers that mean something else now.
@@ -284,35 +312,7 @@ class Follower:
     def _apply(self, changes: list[Change]) -> None:
         applied = self._replica.apply(changes)
         self.head = max(self.head, self.revision)
-        if self.head == self.revision:
+        if self.head == self.revision and not self._must_ask:
             self._confirm()
-        self._unsaved_since = self._unsaved_since or time.monotonic()
+        self._keeper.note_change()
         self._on_change(applied)
-
-    def _save_if_due(self) -> None:
-        """Save beside the following: a large catalog takes long to write, and changes must not wait for that."""
-        if self._saving is not None:
-            if not self._saving.done():
-                return
-            self._saving.result()
-            self._saving = None
-        if self._unsaved_since is not None and time.monotonic() - self._unsaved_since > self._save_after_s:
-            self._saving = asyncio.create_task(self._save(), name="feed-save")
-
-    async def _save(self) -> None:
-        snapshot = self._replica.snapshot()
-        if self._keep is None or self._unsaved_since is None or snapshot is None:
-            return
-        self._unsaved_since, begun = None, time.monotonic()
-        try:
-            await asyncio.to_thread(last_known_good.save, self._keep, snapshot)
-        except OSError as error:
-            log.error("last known good can't be saved", file=str(self._keep), error=str(error))  # noqa: TRY400
-        # Writing a large catalog costs the requests something too: it rests for many times as long as it took.
-        self._save_after_s = max(SAVE_AFTER_S, SAVE_REST * (time.monotonic() - begun))
-
-
-def _usable(answer: httpx.Response) -> bytes:
-    if answer.status_code != httpx.codes.OK:
-        raise FeedUnusableError(f"{answer.request.url.path} answered {answer.status_code}")
-    return answer.content

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsMessage, PullSub
@@ -32,6 +33,8 @@ from modelbus.contracts.event import Event, read_event
 
 WATCH_EVERY_S = 2.0
 LONGEST_RETRY_S = 60.0
+LONGEST_OUTAGE_TRIES = 5
+"""During an outage the delay grows no further than to that of the fifth try, so that its end is noticed soon."""
 
 log = logger(__name__)
 
@@ -59,8 +62,10 @@ class Hearing:
         self.consumer = consumer
         self._handlers: dict[str, tuple[type[Event], Handler[Any]]] = {}
         self._turn = asyncio.Lock()
+        self._failures: dict[UUID, int] = {}
+        """Failures per event that were its own; deliveries during an outage do not count."""
         self._problem: str | None = "not attached"
-        self.heard = 0
+        self._must_restart = False
 
     def hear[E: Event](self, event_type: type[E]) -> Callable[[Handler[E]], Handler[E]]:
         """Register the handler of a type; it gets an open transaction and the event."""
@@ -110,12 +115,16 @@ class Hearing:
         except NotFoundError:
             log.warning("consumer is gone and is created anew", consumer=self.consumer.durable)
             self._problem = f"consumer {self.consumer.durable} was deleted"
-            await topology.ensure(context)
-            await self._subscriber.stop()
-            await self._subscriber.start()
+            self._must_restart = True
         except (NatsError, OSError, TimeoutError) as error:
             self._problem = f"consumer {self.consumer.durable} can't be asked: {error!r}"
             return
+        if self._must_restart:
+            # Remembered until all of it succeeded: half a restart would leave a subscriber that looks well and is deaf.
+            await topology.ensure(context)
+            await self._subscriber.stop()
+            await self._subscriber.start()
+            self._must_restart = False
         self._problem = None
 
     async def problem(self) -> str | None:
@@ -128,27 +137,31 @@ class Hearing:
         except MalformedEnvelopeError as error:
             await self._park(message, None, repr(error), tries=1)
             return
-        with bound_contextvars(event_id=str(envelope.id), event_type=envelope.type, correlation_id=str(envelope.id)):
+        correlation_id = envelope.correlation_id or str(envelope.id)
+        with bound_contextvars(event_id=str(envelope.id), event_type=envelope.type, correlation_id=correlation_id):
             await self._handle_or_retry(message, envelope)
 
     async def _handle_or_retry(self, message: Msg, envelope: Envelope) -> None:
-        tries = message.metadata.num_delivered or 1
         try:
             await self._handle(envelope)
         except ValidationError as error:
-            await self._park(message, envelope, f"body does not parse: {error}", tries=tries)
+            await self._park(message, envelope, f"body does not parse: {error}", tries=1)
         except Exception as error:
             # An outage is not the message's fault: it may come again as often as it takes.
             if is_outage(error):
-                log.warning("event waits for an outage to end", error=repr(error), tries=tries)
-                await message.nak(delay=retry_delay_s(min(tries, 4)))
-            elif tries >= self.consumer.max_tries:
+                deliveries = message.metadata.num_delivered or 1
+                log.warning("event waits for an outage to end", error=repr(error), deliveries=deliveries)
+                await message.nak(delay=retry_delay_s(min(deliveries, LONGEST_OUTAGE_TRIES)))
+                return
+            tries = self._failures[envelope.id] = self._failures.get(envelope.id, 0) + 1
+            if tries >= self.consumer.max_tries:
                 log.exception("event is parked", tries=tries)
                 await self._park(message, envelope, repr(error), tries=tries)
             else:
                 log.warning("event is retried", error=repr(error), tries=tries, exc_info=True)
                 await message.nak(delay=retry_delay_s(tries))
         else:
+            self._failures.pop(envelope.id, None)
             await message.ack()
 
     async def _handle(self, envelope: Envelope) -> None:
@@ -159,7 +172,6 @@ class Hearing:
         event = read_event(event_type, envelope.data)
         async with self._database.transaction() as session:
             await handler(session, Heard(event, envelope))
-        self.heard += 1
 
     async def _park(self, message: Msg, envelope: Envelope | None, reason: str, *, tries: int) -> None:
         try:
@@ -178,6 +190,8 @@ class Hearing:
                 raise
             await message.nak(delay=retry_delay_s(3))
         else:
+            if envelope is not None:
+                self._failures.pop(envelope.id, None)
             await message.ack()
 
     async def _retry_parked(self, headers: dict[str, str], body: bytes) -> None:

@@ -3,8 +3,11 @@
 The first line is the digest of all that follows; the file is written beside its place, synced and renamed.
 """
 
+import asyncio
 import hashlib
 import os
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +16,57 @@ import msgspec
 from modelbus.chassis.logs import logger
 from modelbus.contracts.feed import Snapshot
 
+SAVE_AFTER_S = 1.0
+SAVE_REST = 30
+"""Times as long as a save took, before the next one."""
+
 log = logger(__name__)
+
+
+class Keeper:
+    """Saves what a follower holds a moment after it changed, beside the following; without a path it keeps nothing."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._unsaved_since: float | None = None
+        self._saving: asyncio.Task[None] | None = None
+        self._save_after_s = SAVE_AFTER_S
+
+    def load(self) -> Snapshot | None:
+        """Read what was kept."""
+        return load(self._path) if self._path else None
+
+    def note_change(self) -> None:
+        """Remember that there is something to save."""
+        self._unsaved_since = self._unsaved_since or time.monotonic()
+
+    def save_if_due(self, take: Callable[[], Snapshot | None]) -> None:
+        """Begin to save, if something changed long enough ago; `take` answers what is held."""
+        if self._saving is not None:
+            if not self._saving.done():
+                return
+            self._saving.result()
+            self._saving = None
+        if self._unsaved_since is not None and time.monotonic() - self._unsaved_since > self._save_after_s:
+            self._saving = asyncio.create_task(self._save(take), name="feed-save")
+
+    async def close(self, take: Callable[[], Snapshot | None]) -> None:
+        """Save what is not saved yet."""
+        if self._saving is not None:
+            await self._saving
+        await self._save(take)
+
+    async def _save(self, take: Callable[[], Snapshot | None]) -> None:
+        if self._path is None or self._unsaved_since is None or (snapshot := take()) is None:
+            return
+        self._unsaved_since, begun = None, time.monotonic()
+        try:
+            await asyncio.to_thread(save, self._path, snapshot)
+        except OSError as error:
+            self.note_change()
+            log.error("last known good can't be saved", file=str(self._path), error=str(error))  # noqa: TRY400
+        # Writing a large catalog costs the requests something too: it rests for many times as long as it took.
+        self._save_after_s = max(SAVE_AFTER_S, SAVE_REST * (time.monotonic() - begun))
 
 
 def save(path: Path, snapshot: Snapshot) -> None:

@@ -29,8 +29,10 @@ OUTAGES: tuple[type[Exception], ...] = (
 )
 """What a neighbour's absence looks like."""
 
-OUTAGE_STATES = ("08", "53", "57P")
-"""PostgreSQL's classes for lost connections, lack of resources, and a server that stops or starts.
+TRY_AGAIN_STATES = ("40001", "40P01", "55P03", "57014")
+"""PostgreSQL's states for a transaction that another one was in the way of: serialisation, deadlock, time-outs."""
+OUTAGE_STATES = (*TRY_AGAIN_STATES, "08", "53", "57P")
+"""These, and its classes for lost connections, lack of resources, and a server that stops or starts.
 
 https://www.postgresql.org/docs/current/errcodes-appendix.html
 """

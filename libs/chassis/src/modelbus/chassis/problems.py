@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from modelbus.chassis.logs import logger
-from modelbus.chassis.loops import is_outage
+from modelbus.chassis.loops import TRY_AGAIN_STATES, is_outage
 from modelbus.chassis.parking import NotParkedError, RetryFailedError
 from modelbus.contracts.problems import FieldError, Problem
 
@@ -22,7 +22,6 @@ _OWN: Mapping[type[Exception], int] = {NotParkedError: 404, RetryFailedError: 40
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNIQUE_VIOLATION, _FOREIGN_KEY_VIOLATION = "23505", "23503"
 _DATA_EXCEPTION_CLASS = "22"
-_TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "57014"})
 
 log = logger(__name__)
 
@@ -40,7 +39,6 @@ def install(app: FastAPI, statuses: Mapping[type[Exception], int]) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(DBAPIError, _database)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def refusal(error: Exception, status: int) -> Problem:
@@ -107,16 +105,17 @@ async def _database(request: Request, error: Exception) -> Response:
         return respond(problem(409, "dangling_reference", "the change refers to something that is not there"))
     if state.startswith(_DATA_EXCEPTION_CLASS):
         return respond(problem(422, "invalid_input", "a value can't be stored: a NUL character or out of range"))
-    if state in _TRY_AGAIN:
+    if state in TRY_AGAIN_STATES:
         detail = "another change is in the way; try again"
         return respond(problem(503, "try_again", detail), {"Retry-After": RETRY_AFTER_S})
-    return await _unexpected(request, error)
+    return unexpected(request.url.path, error)
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+def unexpected(path: str, error: Exception) -> Response:
+    """Answer what no refusal is named for: an outage of a neighbour, or a fault of ours."""
     if is_outage(error):
-        log.warning("request failed by an outage", path=request.url.path, error=repr(error))
+        log.warning("request failed by an outage", path=path, error=repr(error))
         detail = "a part that this needs is away; try again"
         return respond(problem(503, "temporarily_unavailable", detail), {"Retry-After": RETRY_AFTER_S})
-    log.error("request failed by a fault of ours", path=request.url.path, exc_info=error)
+    log.error("request failed by a fault of ours", path=path, exc_info=error)
     return respond(problem(500, "internal_error", "this is a fault of ours; the log has it under the request id"))

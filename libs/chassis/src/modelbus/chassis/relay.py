@@ -1,8 +1,8 @@
 """The relay tells what the outbox holds: one leader, in order, each event exactly once on the stream.
 
 The stream's last message is the cursor, so nothing about progress is stored twice. Each publish names the sequence
-it expects to follow (`Nats-Expected-Last-Sequence`): a leader that was paused and overtaken is refused. The event's
-id is the message id, the second net against doubles.
+it expects to follow (`Nats-Expected-Last-Sequence`), and within a batch the event too (`Nats-Expected-Last-Msg-Id`):
+a leader that was paused and overtaken is refused. The event's id is the message id, the second net against doubles.
 """
 
 import asyncio
@@ -14,16 +14,16 @@ import asyncpg
 import sqlalchemy as sa
 from nats.js import JetStreamContext
 from nats.js.api import Header
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError
 
 from modelbus.chassis.database import CONNECT_TIMEOUT_S, Database
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import is_outage, pause_s
 from modelbus.chassis.messaging import PUBLISH_TIMEOUT_S, Bus
 from modelbus.chassis.outbox import Outbox, record
-from modelbus.contracts.bus import HEADER_EPOCH, HEADER_REVISION, Stream
+from modelbus.contracts.bus import Stream
 from modelbus.contracts.catalog import CatalogReset
-from modelbus.contracts.envelope import Envelope
+from modelbus.contracts.envelope import Envelope, MalformedEnvelopeError, read_envelope
 
 BATCH = 500
 POLL_S = 1.0
@@ -31,8 +31,8 @@ POLL_S = 1.0
 log = logger(__name__)
 
 
-class FencedError(Exception):
-    """Another leader has published; our cursor is out of date."""
+class StreamMovedError(Exception):
+    """The stream is not where we left it: somebody else has published, or it was lost."""
 
 
 @dataclass(slots=True)
@@ -40,6 +40,8 @@ class Cursor:
     """Where the stream stands."""
 
     sequence: int
+    event_id: UUID | None
+    """The newest event of ours on the stream; None where there is none."""
     epoch: UUID | None
     revision: int
 
@@ -53,49 +55,40 @@ class Relay:
         self._bus = bus
         self._stream = stream
         self._wake = asyncio.Event()
+        self._failures = 0
         self.is_leader = False
         self.relayed = 0
         """Revision of the newest event that the stream is known to hold."""
 
     async def run(self) -> None:
         """Lead whenever the lock is free, for ever; outages are waited out."""
-        failures = 0
         while True:
             try:
                 await self._lead()
-            except FencedError as error:
-                log.warning(
-                    "relay was overtaken and reads its cursor anew",
-                    stream=self._stream.name,
-                    error=str(error),
-                )
             except Exception as error:
-                if not is_outage(error) and not isinstance(error, NotFoundError):
+                if not isinstance(error, StreamMovedError) and not is_outage(error):
                     raise
-                failures += 1
+                self._failures += 1
                 log.warning("relay is interrupted", stream=self._stream.name, error=repr(error))
-                await asyncio.sleep(pause_s(failures))
-            else:
-                failures = 0
+                await asyncio.sleep(pause_s(self._failures))
             finally:
                 self.is_leader = False
 
     async def _lead(self) -> None:
         client = await self._bus.connected()
-        context = client.jetstream(timeout=PUBLISH_TIMEOUT_S, publish_async_max_pending=2 * BATCH)
+        context = client.jetstream(timeout=PUBLISH_TIMEOUT_S)
         connection = await asyncpg.connect(self._database.dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=30)
         try:
             await self._become_leader(connection)
-            cursor = await self._find_cursor(context)
-            cursor = await self._reconcile(cursor)
-            self.relayed = cursor.revision
+            cursor = await self._reconcile(await self._find_cursor(context))
+            self.relayed, self._failures = cursor.revision, 0
             while True:
                 self._wake.clear()
                 rows = await self._next_rows(connection, cursor.revision)
                 if rows:
                     await self._publish(context, rows, cursor)
                 else:
-                    await self._wait()
+                    await self._wait(context, cursor)
         finally:
             # A connection that is gone can't be closed politely; terminate() needs no answer.
             connection.terminate()
@@ -108,52 +101,63 @@ class Relay:
         self.is_leader = True
         log.info("relay leads", stream=self._stream.name)
 
-    async def _wait(self) -> None:
+    async def _wait(self, context: JetStreamContext, cursor: Cursor) -> None:
+        """Wait for a notification; a lost one costs one poll, which also finds a stream that was lost meanwhile."""
         try:
             async with asyncio.timeout(POLL_S):
                 await self._wake.wait()
         except TimeoutError:
-            pass  # A lost notification costs one poll, no more.
+            state = (await context.stream_info(self._stream.name)).state
+            if state.last_seq != cursor.sequence:
+                raise StreamMovedError(f"ends at {state.last_seq}, expected {cursor.sequence}") from None
 
     async def _find_cursor(self, context: JetStreamContext) -> Cursor:
-        info = await context.stream_info(self._stream.name)
-        sequence = info.state.last_seq
-        if info.state.messages == 0:
-            return Cursor(sequence=sequence, epoch=None, revision=0)
-        headers = (await context.get_msg(self._stream.name, seq=sequence)).headers or {}
-        return Cursor(sequence=sequence, epoch=UUID(headers[HEADER_EPOCH]), revision=int(headers[HEADER_REVISION]))
+        """Find the newest event of ours; what somebody else has put behind it is passed over, and said."""
+        state = (await context.stream_info(self._stream.name)).state
+        for sequence in range(state.last_seq, state.first_seq - 1 if state.messages else state.last_seq, -1):
+            found = await context.get_msg(self._stream.name, seq=sequence)
+            try:
+                envelope = read_envelope(found.headers, b"")
+            except MalformedEnvelopeError:
+                envelope = None
+            if envelope and envelope.source == self._outbox.source and envelope.epoch and envelope.revision:
+                return Cursor(state.last_seq, envelope.id, envelope.epoch, envelope.revision)
+            log.error("a message that is not ours is on our stream", stream=self._stream.name, sequence=sequence)
+        return Cursor(state.last_seq, None, None, 0)
 
     async def _reconcile(self, cursor: Cursor) -> Cursor:
-        """Start a new epoch where the truth and the stream do not continue one another.
+        """Begin a new epoch where the truth and the stream do not continue one another.
 
         That is when the database was restored to an earlier state, or the stream was lost together with events
         that the outbox no longer holds. An empty stream with a whole outbox is simply told again.
         """
+        rows = self._outbox.rows.c
         async with self._database.reading() as session:
             head = await self._outbox.read_head(session)
-            oldest = await session.scalar(sa.select(sa.func.min(self._outbox.rows.c.revision)))
-        same_epoch = cursor.epoch in {None, head.epoch}
-        truth_went_back = same_epoch and cursor.revision > head.revision
-        events_are_lost = cursor.revision + 1 < (oldest or head.revision + 1)
-        if cursor.epoch is not None and not same_epoch:
-            # The new epoch was begun, but its first events did not reach the stream yet.
-            async with self._database.reading() as session:
-                rows = self._outbox.rows
-                first = await session.scalar(sa.select(sa.func.min(rows.c.revision)).where(rows.c.epoch == head.epoch))
-            return Cursor(cursor.sequence, head.epoch, (first or head.revision + 1) - 1)
-        if truth_went_back or events_are_lost:
-            return await self._begin_epoch(cursor, head.revision)
-        return cursor
+            first = await session.scalar(sa.select(sa.func.min(rows.revision)))
+            first_of_epoch = await session.scalar(sa.select(sa.func.min(rows.revision)).where(rows.epoch == head.epoch))
+            told = await session.scalar(sa.select(rows.id).where(rows.revision == cursor.revision))
+        if cursor.event_id is None:
+            is_whole = (first or head.revision + 1) == 1
+            return cursor if is_whole else await self._begin_epoch(cursor)
+        if told == cursor.event_id:
+            return cursor
+        if cursor.epoch != head.epoch and first_of_epoch is not None and first_of_epoch > cursor.revision:
+            # The new epoch was begun, but its first events did not reach the stream.
+            return Cursor(cursor.sequence, cursor.event_id, head.epoch, first_of_epoch - 1)
+        return await self._begin_epoch(cursor)
 
-    async def _begin_epoch(self, cursor: Cursor, head_revision: int) -> Cursor:
-        epoch, base = uuid4(), max(cursor.revision, head_revision)
-        log.warning("a new epoch begins", stream=self._stream.name, epoch=str(epoch), after_revision=base)
+    async def _begin_epoch(self, cursor: Cursor) -> Cursor:
+        epoch, head = uuid4(), self._outbox.head
         async with self._database.transaction() as session:
             # Revisions stay monotonic across epochs, so no hearer's comparison ever goes backwards.
-            await session.execute(sa.update(self._outbox.head).values(epoch=epoch, version=base))
+            beyond = sa.func.greatest(head.c.version, cursor.revision)
+            begun = sa.update(head).values(epoch=epoch, version=beyond).returning(head.c.version)
+            base: int = (await session.execute(begun)).scalar_one()
             if CatalogReset in self._stream.events:
                 await record(session, CatalogReset(epoch=epoch))
-        return Cursor(cursor.sequence, epoch, base)
+        log.warning("a new epoch begins", stream=self._stream.name, epoch=str(epoch), after_revision=base)
+        return Cursor(cursor.sequence, cursor.event_id, epoch, base)
 
     async def _next_rows(self, connection: "asyncpg.Connection[Any]", after: int) -> list[asyncpg.Record]:
         query = f"""SELECT revision, epoch, id, type, subject, schema_version, body, correlation_id, trace_parent,
@@ -163,22 +167,23 @@ class Relay:
         return rows
 
     async def _publish(self, context: JetStreamContext, rows: list[asyncpg.Record], cursor: Cursor) -> None:
+        """Publish the rows without waiting for each; the first refusal stops all that follow it."""
         promised = []
         for offset, row in enumerate(rows):
             headers = self._envelope(row).headers()
             headers[Header.EXPECTED_LAST_SEQUENCE] = str(cursor.sequence + offset)
-            promised.append(
-                await context.publish_async(
-                    row["type"], row["body"].encode(), wait_stall=PUBLISH_TIMEOUT_S, stream=self._stream.name,
-                    headers=headers,
-                )
-            )  # fmt: skip
-        async with asyncio.timeout(PUBLISH_TIMEOUT_S):
-            answers = await asyncio.gather(*promised, return_exceptions=True)
+            if offset:
+                headers[Header.EXPECTED_LAST_MSG_ID] = str(rows[offset - 1]["id"])
+            body = row["body"].encode()
+            promised.append(context.publish(row["type"], body, stream=self._stream.name, headers=headers))
+        answers = await asyncio.gather(*promised, return_exceptions=True)
         for answer, row in zip(answers, rows, strict=True):
+            if isinstance(answer, APIError):
+                raise StreamMovedError(f"refused revision {row['revision']}: {answer.description}") from answer
             if isinstance(answer, BaseException):
-                raise FencedError(f"{self._stream.name} refused revision {row['revision']}: {answer!r}") from answer
-            cursor.sequence, cursor.revision, cursor.epoch = answer.seq, row["revision"], row["epoch"]
+                raise answer
+            cursor.sequence, cursor.event_id = answer.seq, row["id"]
+            cursor.revision, cursor.epoch = row["revision"], row["epoch"]
             self.relayed = cursor.revision
 
     def _envelope(self, row: asyncpg.Record) -> Envelope:

@@ -57,16 +57,21 @@ class Replica:
 
         Raises:
             GapError: they do not; nothing has been applied.
+            msgspec.DecodeError: one of them can't be read; nothing has been applied.
         """
         for expected, change in enumerate(changes, start=self.revision + 1):
             if change.revision != expected:
                 raise GapError(f"expected revision {expected}, got {change.revision}")
+        # Read all before anything is set: one that can't be read must not leave half a batch behind.
+        ours = [
+            (kind, msgspec.json.decode(change.data, type=RecordChange))
+            for change in changes
+            if (kind := _KIND_OF_TYPE.get(change.type)) in self.kinds
+        ]
         applied = Applied(changed={}, gone={}, is_whole=False)
-        for change in changes:
-            kind = _KIND_OF_TYPE.get(change.type)
-            if kind in self.kinds:
-                self._set(kind, msgspec.json.decode(change.data, type=RecordChange), applied)
-            self.revision = change.revision
+        for kind, new in ours:
+            self._set(kind, new, applied)
+        self.revision += len(changes)
         return applied
 
     def digests(self) -> dict[str, str]:

@@ -16,7 +16,6 @@ from modelbus.chassis.logs import logger
 from modelbus.contracts.bus import ADVISORIES, CONSUMERS, STREAMS, Consumer, Stream
 
 DUPLICATE_WINDOW_S = 120
-MAX_DELIVER = 1000
 ADVISORIES_STREAM = "ADVISORIES"
 ADVISORIES_BYTES = 16 * 1024 * 1024
 
@@ -45,8 +44,9 @@ def consumer_config(consumer: Consumer) -> ConsumerConfig:
         deliver_policy=DeliverPolicy.ALL,
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=consumer.ack_wait_s,
-        # Far beyond our own tries: the second net, for a message that kills its hearer before it can be parked.
-        max_deliver=MAX_DELIVER,
+        # No limit: an outage of ours may last for days, and a limit would drop what waits for its end unheard.
+        # The hearer counts the failures that are the message's own, and parks.
+        max_deliver=-1,
         max_ack_pending=consumer.max_ack_pending,
         filter_subjects=[event.type for event in consumer.events],
     )

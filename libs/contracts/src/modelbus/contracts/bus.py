@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from modelbus.contracts import catalog, references, sync, usage
 from modelbus.contracts.event import Event
 
-HEADER_REVISION = "ce-revision"
-HEADER_EPOCH = "ce-epoch"
-
 GIB = 1024**3
 
 

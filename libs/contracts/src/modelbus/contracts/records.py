@@ -186,16 +186,3 @@ class AccessKeyRecord(Record):
     expires_at: datetime | None
     model_ids: list[UUID] | None
     """The models it may call; None means every model."""
-
-
-RECORDS: tuple[type[Record], ...] = (
-    SupplierRecord,
-    CredentialRecord,
-    ModelRecord,
-    SourceRecord,
-    ChainRecord,
-    ComplexityRecord,
-    ScopeRecord,
-    AccessKeyRecord,
-)
-"""Every kind of record, in the order in which a reader can resolve references."""

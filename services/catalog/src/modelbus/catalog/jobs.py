@@ -1,9 +1,9 @@
 """What the catalog does by the clock."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from modelbus.catalog.actions import history
 from modelbus.catalog.actions.feed import Feed
-from modelbus.catalog.store import listings
 from modelbus.chassis.database import Database
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.messaging import Bus
@@ -33,7 +33,5 @@ async def tell_head(feed: Feed, bus: Bus, outbox: Outbox) -> None:
 
 async def forget_history(database: Database, outbox: Outbox, days: int) -> None:
     """Delete what the feed need not serve one by one any more."""
-    before = datetime.now(UTC) - timedelta(days=days)
     async with database.transaction() as session:
-        await outbox.forget(session, before=before)
-        await listings.forget_applied(session, before=before)
+        await history.forget_history(session, outbox, days)

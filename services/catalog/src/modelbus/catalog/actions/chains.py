@@ -8,11 +8,12 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.catalog.actions.names import claim_names
 from modelbus.catalog.actions.references import hold_models
 from modelbus.catalog.actions.telling import chain_record
 from modelbus.catalog.domain.chains import Chain, Target, arrange
-from modelbus.catalog.domain.errors import AlreadyExistsError, DanglingReferenceError, WrongSourceError
-from modelbus.catalog.store import chains, models, references
+from modelbus.catalog.domain.errors import DanglingReferenceError, WrongSourceError
+from modelbus.catalog.store import chains, references
 from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import ChainChanged
@@ -26,7 +27,7 @@ async def create_chain(session: AsyncSession, fields: dict[str, Any]) -> Chain:
         DanglingReferenceError: a step names a model or a source that does not exist.
         WrongSourceError: a step names a source of another model.
     """
-    await _refuse_taken_name(session, fields["name"])
+    await claim_names(session, [fields["name"]])
     await _refuse_wrong_targets(session, fields["steps"])
     now = datetime.now(UTC)
     steps = arrange((), fields["steps"], new_id)
@@ -38,9 +39,9 @@ async def create_chain(session: AsyncSession, fields: dict[str, Any]) -> Chain:
 
 async def change_chain(session: AsyncSession, chain_id: UUID, fields: dict[str, Any]) -> Chain:
     """Change the given fields; a change that changes nothing tells nothing."""
+    if "name" in fields:
+        await claim_names(session, [fields["name"]], holder=chain_id)
     chain = await chains.lock_chain(session, chain_id)
-    if fields.get("name", chain.name) != chain.name:
-        await _refuse_taken_name(session, fields["name"])
     if "steps" in fields:
         await _refuse_wrong_targets(session, fields["steps"])
         fields = {**fields, "steps": arrange(chain.steps, fields["steps"], new_id)}
@@ -74,14 +75,6 @@ async def _save(session: AsyncSession, before: Chain, after: Chain) -> Chain:
         await chains.save_steps(session, changed)
     await outbox.record(session, ChainChanged.to(chain_record(changed)))
     return changed
-
-
-async def _refuse_taken_name(session: AsyncSession, name: str) -> None:
-    """Keep names apart as far as administrators choose them: a listing may bring a model of that name at any time."""
-    if await chains.is_name_taken(session, name):
-        raise AlreadyExistsError("chain", "name", name)
-    if await models.find_models(session, [name]):
-        raise AlreadyExistsError("model", "name or alias", name)
 
 
 async def _refuse_wrong_targets(session: AsyncSession, targets: Sequence[Target]) -> None:

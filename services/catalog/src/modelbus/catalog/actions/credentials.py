@@ -79,6 +79,18 @@ async def delete_credential(session: AsyncSession, credential_id: UUID) -> None:
     await settle_supplier(session, credential.supplier_id)
 
 
+async def reseal_credentials(session: AsyncSession, vault: Vault) -> int:
+    """Seal every secret anew under the first master key, so that the keys behind it can be retired; answer how many."""
+    resealed = [
+        replace(credential, sealed=vault.reseal(credential.sealed))
+        for credential in await credentials.lock_credentials(session)
+    ]
+    await credentials.save_credentials(session, resealed)
+    for credential in resealed:
+        await outbox.record(session, CredentialChanged.to(credential_record(credential)))
+    return len(resealed)
+
+
 async def _lock(session: AsyncSession, credential_id: UUID) -> Credential:
     """Hold the supplier, which stands for its whole pool, and read the credential as it then is."""
     found = await credentials.get_credential(session, credential_id)

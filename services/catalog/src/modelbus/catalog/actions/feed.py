@@ -134,6 +134,7 @@ async def changes_after(session: AsyncSession, outbox: Outbox, after: int, epoch
     if after > head.revision:
         raise HistoryTrimmedError(f"revision {after} is ahead of the head {head.revision}; take a snapshot")
     found = await store.list_changes(session, outbox, after=after, limit=CHANGES_PER_PAGE)
-    if after < head.revision and (not found or found[0].revision != after + 1):
+    is_contiguous = [change.revision for change in found] == list(range(after + 1, after + 1 + len(found)))
+    if after < head.revision and not (found and is_contiguous):
         raise HistoryTrimmedError(f"the change after revision {after} is kept no longer; take a snapshot")
     return Changes(epoch=head.epoch, revision=head.revision, changes=found)

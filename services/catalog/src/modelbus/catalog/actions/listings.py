@@ -11,7 +11,7 @@ from modelbus.catalog.actions.sources import new_source
 from modelbus.catalog.domain.availability import Reason
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.domain.listings import Offer, Plan, plan
-from modelbus.catalog.domain.models import Model
+from modelbus.catalog.domain.models import LISTED_FIELDS, Model
 from modelbus.catalog.domain.sources import Origin, Source
 from modelbus.catalog.domain.suppliers import Supplier
 from modelbus.catalog.store import listings, models, sources, suppliers
@@ -20,7 +20,6 @@ from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import CatalogSynced, ListingRefused
 from modelbus.contracts.sync import ListedModel, Listing
 
-_TOLD = ("display_name", "model_type", "context_window", "max_output_tokens")
 DEFAULT_PRIORITY = {"direct": 100, "aggregator": 200}
 """A direct supplier goes before an aggregator, which passes on what others serve."""
 
@@ -32,14 +31,20 @@ class _Found:
     names: dict[str, Model]
 
 
-async def apply_listing(session: AsyncSession, listing: Listing) -> None:
-    """Make the catalog say what the listing says, and tell `catalog.synced`; a listing is applied only once."""
+async def apply_listing(session: AsyncSession, listing: Listing, revision: int) -> None:
+    """Make the catalog say what the listing says, and tell `catalog.synced`; a listing is applied only once.
+
+    `revision` is sync's of the event that announced it: one that comes late never undoes a newer one.
+    """
     try:
         supplier = await suppliers.lock_supplier(session, listing.supplier_id)
     except NotFoundError:
         await refuse_listing(session, listing.run_id, listing.supplier_id, "the supplier was deleted meanwhile")
         return
     if await listings.is_applied(session, listing.run_id):
+        return
+    if revision <= await listings.newest_revision(session, supplier.id):
+        await refuse_listing(session, listing.run_id, supplier.id, "a newer listing was applied meanwhile")
         return
     offers = [_offer(supplier, each) for each in listing.models]
     found = await _plan_on_locked_models(session, supplier, offers)
@@ -55,7 +60,9 @@ async def apply_listing(session: AsyncSession, listing: Listing) -> None:
         unchanged=found.plan.unchanged,
         changes=outbox.recorded_so_far(session) - before,
     )
-    await listings.insert_applied(session, synced, digest=listing.digest, applied_at=datetime.now(UTC))
+    await listings.insert_applied(
+        session, synced, digest=listing.digest, listing_revision=revision, applied_at=datetime.now(UTC)
+    )
     await outbox.record(session, synced)
 
 
@@ -106,7 +113,7 @@ async def _carry_out(session: AsyncSession, supplier: Supplier, found: _Found) -
 
 
 def _offer(supplier: Supplier, listed: ListedModel) -> Offer:
-    told = {name: getattr(listed, name) for name in _TOLD if getattr(listed, name) is not None}
+    told = {name: getattr(listed, name) for name in LISTED_FIELDS if getattr(listed, name) is not None}
     return Offer(
         upstream_name=listed.upstream_name,
         public_name=supplier.public_name(listed.upstream_name),

@@ -8,26 +8,23 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.availability import settle
+from modelbus.catalog.actions.names import claim_names
 from modelbus.catalog.actions.telling import model_record
 from modelbus.catalog.domain.availability import Reason
-from modelbus.catalog.domain.errors import AlreadyExistsError
-from modelbus.catalog.domain.models import ADMINISTRATOR, Model
+from modelbus.catalog.domain.models import ADMINISTRATOR, LISTED_FIELDS, Model
 from modelbus.catalog.store import models
 from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import ModelChanged
-
-LISTED_FIELDS = frozenset({"display_name", "model_type", "context_window", "max_output_tokens"})
-"""What a listing may tell of a model, unless an administrator told it."""
 
 
 async def create_model(session: AsyncSession, fields: dict[str, Any]) -> Model:
     """Add a model; it is unavailable until a source serves it.
 
     Raises:
-        AlreadyExistsError: another model has the name, or one of the aliases.
+        AlreadyExistsError: another model or a chain has the name, or one of the aliases.
     """
-    await _refuse_taken_names(session, [fields["name"], *fields["aliases"]], but=None)
+    await claim_names(session, [fields["name"], *fields["aliases"]])
     now = datetime.now(UTC)
     model = Model(
         **fields,
@@ -47,9 +44,9 @@ async def create_model(session: AsyncSession, fields: dict[str, Any]) -> Model:
 
 async def change_model(session: AsyncSession, key: UUID | str, fields: dict[str, Any]) -> Model:
     """Change the given fields; they are the administrator's from now on, and no listing overwrites them."""
+    if names := [name for name in (fields.get("name"), *fields.get("aliases", ())) if name is not None]:
+        await claim_names(session, names, holder=(await models.get_model(session, key)).id)
     model = await lock_model(session, key)
-    named = [fields.get("name", model.name), *fields.get("aliases", model.aliases)]
-    await _refuse_taken_names(session, named, but=model.id)
     told = dict.fromkeys(sorted(LISTED_FIELDS & fields.keys()), ADMINISTRATOR)
     changed = replace(model, **fields, provenance={**model.provenance, **told})
     if changed == model:
@@ -77,9 +74,3 @@ async def lock_model(session: AsyncSession, key: UUID | str) -> Model:
     model = await models.get_model(session, key)
     await models.lock_models(session, [model.id])
     return await models.get_model(session, model.id)
-
-
-async def _refuse_taken_names(session: AsyncSession, names: list[str], *, but: UUID | None) -> None:
-    for name, holder in (await models.find_models(session, names)).items():
-        if holder.id != but:
-            raise AlreadyExistsError("model", "name or alias", name)

@@ -79,6 +79,9 @@ async def delete_source(session: AsyncSession, source_id: UUID) -> None:
 
 async def _lock(session: AsyncSession, source_id: UUID) -> Source:
     """Hold the source's model, which stands for all its sources, and read the source as it then is."""
-    found = await sources.get_source(session, source_id)
-    await models.lock_models(session, [found.model_id])
-    return await sources.get_source(session, source_id)
+    held: set[UUID] = set()
+    while (found := await sources.get_source(session, source_id)).model_id not in held:
+        # A listing may have moved it to another model while we waited for the lock of the one before.
+        await models.lock_models(session, [found.model_id])
+        held.add(found.model_id)
+    return found

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from modelbus.catalog.actions import models as actions
+from modelbus.catalog.api.references import each_once
 from modelbus.catalog.api.sources import SourceView
 from modelbus.catalog.api.views import Changes, Cursor, Input, Limit, Name, Page, Text, View, page_of
 from modelbus.catalog.domain.models import ModelType
@@ -17,9 +18,23 @@ from modelbus.chassis.service import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/models", tags=["models"])
 
-ModelName = Annotated[Name, Field(pattern=r"^[^\s?#%]+$", description="No white space, `?`, `#` or `%`.")]
+RESERVED_ENDINGS = ("/sources", "/enable", "/disable")
+
+
+def _can_be_shown(name: str) -> str:
+    """Refuse a name whose path would lead to something else."""
+    if isinstance(_key(name), UUID) or name.endswith(RESERVED_ENDINGS):
+        raise ValueError(f"must not be a UUID, nor end in {', '.join(RESERVED_ENDINGS)}")
+    return name
+
+
+ModelName = Annotated[
+    Name,
+    Field(pattern=r"^[^\s?#%]+$", description="No white space, `?`, `#` or `%`."),
+    AfterValidator(_can_be_shown),
+]
 TokenCount = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Aliases = Annotated[list[ModelName], Field(max_length=50)]
+Aliases = Annotated[list[ModelName], Field(max_length=50), AfterValidator(each_once)]
 
 
 class NewModel(Input):

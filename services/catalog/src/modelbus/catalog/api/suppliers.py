@@ -15,6 +15,9 @@ from modelbus.chassis.service import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/suppliers", tags=["suppliers"])
 
+LONGEST_LABEL = 64
+"""A label of a host name has up to 63 characters (RFC 1035)."""
+
 _http_url = TypeAdapter(HttpUrl)
 
 
@@ -22,7 +25,12 @@ def _as_base_url(url: str) -> str:
     parsed = _http_url.validate_python(url)
     if parsed.username or parsed.password or parsed.query or parsed.fragment:
         raise ValueError("must be a plain http(s) URL without user, query or fragment; keys go into credentials")
-    return url.strip().rstrip("/")
+    if not parsed.host or not all(label and len(label) < LONGEST_LABEL for label in parsed.host.strip(".").split(".")):
+        raise ValueError("must name a host")
+    if parsed.host.startswith("."):
+        raise ValueError("must name a host")
+    # As the parser understood it, not as it was written: what was checked is what will be called.
+    return str(parsed).rstrip("/")
 
 
 BaseUrl = Annotated[Name, AfterValidator(_as_base_url)]

@@ -9,15 +9,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 
 def _without_control_characters(text: str) -> str:
-    if any(ord(character) < ord(" ") and character not in "\n\t\r" for character in text):
+    if any(character < " " and character not in "\n\t\r" for character in text):
         raise ValueError("must not hold NUL or other control characters")
+    return text
+
+
+def _on_one_line(text: str) -> str:
+    if any(character < " " or character == "\x7f" for character in text):
+        raise ValueError("must not hold line breaks, tabs or other control characters")
     return text
 
 
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_without_control_characters),
+    AfterValidator(_on_one_line),
 ]
 Text = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_control_characters)]
 Limit = Annotated[int, Query(ge=1, le=200, description="Items per page.")]

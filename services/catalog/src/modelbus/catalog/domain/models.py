@@ -6,6 +6,8 @@ from enum import StrEnum
 from uuid import UUID
 
 ADMINISTRATOR = "administrator"
+LISTED_FIELDS = frozenset({"display_name", "model_type", "context_window", "max_output_tokens"})
+"""What a listing may tell of a model, unless an administrator told it."""
 
 
 class ModelType(StrEnum):

@@ -88,9 +88,12 @@ async def lock_chain(session: AsyncSession, chain_id: UUID) -> Chain:
     return found[0]
 
 
-async def is_name_taken(session: AsyncSession, name: str) -> bool:
-    """Tell whether a chain has that name."""
-    return await session.scalar(sa.select(sa.exists(_alive.where(chains.c.name == name)))) or False
+async def is_name_taken(session: AsyncSession, name: str, *, but: UUID | None = None) -> bool:
+    """Tell whether a chain, other than the one that is named, has that name."""
+    others = _alive.where(chains.c.name == name)
+    if but is not None:
+        others = others.where(chains.c.id != but)
+    return await session.scalar(sa.select(sa.exists(others))) or False
 
 
 async def every_chain(session: AsyncSession) -> list[Chain]:

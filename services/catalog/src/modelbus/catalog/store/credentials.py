@@ -44,9 +44,9 @@ async def every_credential(session: AsyncSession) -> list[Credential]:
     return await rows.fetch_all(session, Credential, _alive.order_by(credentials.c.id))
 
 
-async def credentials_of(session: AsyncSession, supplier_id: UUID) -> list[Credential]:
-    """Read the credentials of one supplier."""
-    return await rows.fetch_all(session, Credential, _alive.where(credentials.c.supplier_id == supplier_id))
+async def lock_credentials(session: AsyncSession) -> list[Credential]:
+    """Read every credential, and keep others from changing them until the transaction ends."""
+    return await rows.fetch_all(session, Credential, _alive.order_by(credentials.c.id).with_for_update())
 
 
 async def insert_credential(session: AsyncSession, credential: Credential) -> None:

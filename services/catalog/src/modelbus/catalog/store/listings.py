@@ -1,6 +1,7 @@
 """Queries about listings that were applied."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -23,11 +24,25 @@ async def last_applied_at(session: AsyncSession, supplier_id: UUID) -> datetime 
     return at
 
 
-async def insert_applied(session: AsyncSession, synced: CatalogSynced, *, digest: str, applied_at: datetime) -> None:
+async def newest_revision(session: AsyncSession, supplier_id: UUID) -> int:
+    """Answer sync's revision of the newest listing of the supplier that was applied; 0 if there was none."""
+    query = sa.select(sa.func.max(applied_listings.c.listing_revision))
+    return await session.scalar(query.where(applied_listings.c.supplier_id == supplier_id)) or 0
+
+
+async def insert_applied(
+    session: AsyncSession, synced: CatalogSynced, *, digest: str, listing_revision: int, applied_at: datetime
+) -> None:
     """Note that the run's listing has been applied."""
     counts = synced.model_dump(mode="json", exclude={"run_id", "supplier_id"})
-    row = {"run_id": synced.run_id, "supplier_id": synced.supplier_id, "digest": digest, "counts": counts}
-    await session.execute(sa.insert(applied_listings), [{**row, "applied_at": applied_at}])
+    row: dict[str, Any] = {
+        "run_id": synced.run_id,
+        "supplier_id": synced.supplier_id,
+        "digest": digest,
+        "counts": counts,
+    }
+    row |= {"listing_revision": listing_revision, "applied_at": applied_at}
+    await session.execute(sa.insert(applied_listings), [row])
 
 
 async def forget_applied(session: AsyncSession, *, before: datetime) -> None:

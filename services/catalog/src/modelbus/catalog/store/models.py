@@ -59,14 +59,6 @@ async def find_models(session: AsyncSession, names: Collection[str]) -> dict[str
     return found
 
 
-async def missing_models(session: AsyncSession, ids: Collection[UUID]) -> set[UUID]:
-    """Answer which of the ids are of no living model."""
-    found = await session.scalars(
-        sa.select(models.c.id).where(rows.among(models.c.id, ids), models.c.deleted_at.is_(None))
-    )
-    return set(ids) - set(found)
-
-
 async def list_models(session: AsyncSession, wanted: ModelFilter, *, limit: int, cursor: UUID | None) -> list[Model]:
     """List models in order of creation, one more than the page holds."""
     return await rows.fetch_all(session, Model, rows.page(_alive.where(*_criteria(wanted)), models, limit, cursor))

@@ -235,6 +235,7 @@ applied_listings = sa.Table(
     sa.Column("run_id", sa.Uuid, primary_key=True),
     _refers("supplier_id", "suppliers"),
     _text("digest"),
+    sa.Column("listing_revision", sa.BigInteger, nullable=False),
     sa.Column("counts", JSONB, nullable=False),
     _time("applied_at"),
 )

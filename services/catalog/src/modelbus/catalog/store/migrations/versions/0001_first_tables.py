@@ -186,6 +186,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Uuid(), nullable=False),
         sa.Column("supplier_id", sa.Uuid(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("listing_revision", sa.BigInteger(), nullable=False),
         sa.Column("counts", postgresql.JSONB(), nullable=False),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(

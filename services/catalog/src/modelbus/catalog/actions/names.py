@@ -1,0 +1,27 @@
+"""Names by which callers ask: one space for models, their aliases and chains."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from modelbus.catalog.domain.errors import AlreadyExistsError
+from modelbus.catalog.store import chains, models
+
+
+async def claim_names(session: AsyncSession, names: Sequence[str], *, holder: UUID | None = None) -> None:
+    """Refuse names that another model or chain has, and let nobody else choose one until the transaction ends.
+
+    A listing may still bring a model of a chain's name at any time; the model goes first then.
+
+    Raises:
+        AlreadyExistsError: somebody but the holder has one of them.
+    """
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("catalog.names"))))
+    for name, model in (await models.find_models(session, names)).items():
+        if model.id != holder:
+            raise AlreadyExistsError("model", "name or alias", name)
+    for name in names:
+        if await chains.is_name_taken(session, name, but=holder):
+            raise AlreadyExistsError("chain", "name", name)
