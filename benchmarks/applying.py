@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -92,11 +93,14 @@ async def _catalog(databases: Databases) -> AsyncIterator[tuple[Database, Suppli
             await catalog.close()
 
 
+_revisions = count(1)
+
+
 async def _timed(catalog: Database, supplier: Supplier) -> float:
     """Answer the milliseconds from the transaction's begin to its commit, events included."""
     listing, begun = _listing(supplier), perf_counter()
     async with catalog.transaction() as session:
-        await apply_listing(session, listing)
+        await apply_listing(session, listing, next(_revisions))
     return 1000 * (perf_counter() - begun)
 
 
@@ -105,7 +109,7 @@ async def _written(catalog: Database, supplier: Supplier) -> Written:
     async with catalog.transaction() as session:
         # PostgreSQL still counts what this connection wrote a moment ago.
         before = await _counted(session)
-        await apply_listing(session, _listing(supplier))
+        await apply_listing(session, _listing(supplier), next(_revisions))
         await outbox.flush(session)
         rows = await _counted(session) - before
     return Written(dict(rows.most_common()), rows[outbox.rows.name])

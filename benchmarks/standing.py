@@ -31,7 +31,7 @@ async def started(home: Path, environment: Mapping[str, str]) -> AsyncIterator[t
     Raises:
         RuntimeError: it did not start; the launcher's own words are told.
     """
-    output, begun = home / "launcher.log", perf_counter()
+    output, begun = home.with_suffix(".log"), perf_counter()
     with output.open("ab") as log:
         # In a session of its own: Ctrl-C is for us, and we stop the launcher in our own order.
         launcher = await asyncio.create_subprocess_exec(

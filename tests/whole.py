@@ -136,7 +136,6 @@ def environment_for(home: Path) -> dict[str, str]:
 async def whole_system(directory: Path, **environment: str) -> AsyncIterator[System]:
     """Start everything and stop it afterwards; on failure the launcher's own words are shown."""
     home = directory / f"home-{uuid4().hex[:8]}"
-    home.mkdir()
     known = {**environment_for(home), **environment}
     system = System(home, await launch(home, known), known)
     try:
@@ -147,7 +146,7 @@ async def whole_system(directory: Path, **environment: str) -> AsyncIterator[Sys
 
 async def launch(home: Path, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
     """Run the launcher and wait until it says that all is ready."""
-    output = home / "launcher.log"
+    output = home.with_suffix(".log")
     with output.open("ab") as log:
         launcher = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "modelbus.launcher", "up", env=dict(environment), stdout=log, stderr=log

@@ -1,5 +1,6 @@
 """What the launcher decides without starting anything."""
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -10,6 +11,7 @@ from modelbus.launcher.backoff import next_delay
 from modelbus.launcher.errors import (
     AlreadyRunningError,
     BadSettingError,
+    ForeignHomeError,
     HomeNotWritableError,
     LaunchError,
     LostSecretsError,
@@ -20,6 +22,7 @@ from modelbus.launcher.home import Home
 from modelbus.launcher.lock import Lock
 from modelbus.launcher.ports import check_free
 from modelbus.launcher.progress import Progress
+from modelbus.launcher.reset import reset
 from modelbus.launcher.secrets import load_secrets
 from modelbus.launcher.settings import read_settings
 
@@ -133,7 +136,9 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
     assert set(made.role_passwords) == {"catalog", "sync", "integrity"}
 
 
-@pytest.mark.parametrize("text", [None, "not JSON", '{"admin_token": "a", "unknown": 1}', "[]"])
+@pytest.mark.parametrize(
+    "text", [None, "not JSON", '{"admin_token": "a", "unknown": 1}', "[]", '{"role_passwords": {}}']
+)
 def test_data_without_its_secrets_is_not_started_upon(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "secrets.json"
     if text is not None:
@@ -152,3 +157,28 @@ def test_forgetting_removes_what_was_made_here_and_nothing_else(tmp_path: Path) 
     home.forget()
 
     assert [file.name for file in home.path.iterdir()] == ["of-somebody-else"]
+
+
+def test_a_directory_of_somebody_else_is_neither_used_nor_emptied(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "mine").touch()
+    home = Home(tmp_path)
+
+    with pytest.raises(ForeignHomeError, match="MODELBUS_HOME"):
+        home.prepare()
+    with pytest.raises(ForeignHomeError):
+        reset(home)
+
+    assert (tmp_path / "logs" / "mine").exists()
+
+
+@pytest.mark.parametrize("field", ["admin_token", "master_key", "role_passwords", "access_key"])
+def test_a_secret_that_is_missing_is_never_made_up(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "secrets.json"
+    load_secrets(path, has_data=False)
+    kept = json.loads(path.read_text())
+    del kept[field]
+    path.write_text(json.dumps(kept))
+
+    with pytest.raises(LostSecretsError, match="make reset"):
+        load_secrets(path, has_data=True)

@@ -64,9 +64,20 @@ async def test_a_body_of_exactly_the_limit_is_read() -> None:
         await ask(b"[" + b" " * (MIB - 1) + b"]")
 
 
+BEYOND = "Mon, 01 Jan 2024 00:00:00 +9999999999999999"
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), (" 7 ", 7), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("soon", None), ("-1", None), ("٣", None)],
+    [
+        ("7", 7),
+        (" 7 ", 7),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("soon", None),
+        ("-1", None),
+        ("٣", None),
+        (BEYOND, None),
+    ],
 )
 async def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
     def answer(_request: httpx.Request) -> httpx.Response:

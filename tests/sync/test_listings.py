@@ -12,6 +12,7 @@ from modelbus.contracts.catalog import CatalogSynced, ListingRefused, SyncReques
 from modelbus.contracts.records import SupplierRecord
 from modelbus.contracts.sync import Listing, ListingFetched, SyncFailed
 from modelbus.simulator import Fault, Rule
+from modelbus.sync.actions import listings
 from running import SERVICE_TOKEN, eventually
 from sync.catalog_stand_in import a_credential, a_supplier
 from sync.running_sync import RunningSync
@@ -310,3 +311,20 @@ async def test_a_poison_message_is_parked_and_delays_nobody(sync: RunningSync) -
     assert run["status"] == "fetched"
     assert "does not parse" in parked["reason"]
     assert (await sync.http.delete(f"/api/v1/parked/{parked['id']}")).status_code == 204
+
+
+async def test_a_fault_of_ours_ends_the_run_and_stops_nobody(
+    sync: RunningSync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supplier = await an_aggregator(sync)
+
+    def mistake(*_: object) -> None:
+        raise KeyError("nobody thought of this")
+
+    monkeypatch.setattr(listings, "normalise", mistake)
+    run = await sync.listing_of(supplier)
+    monkeypatch.undo()
+    again = await sync.listing_of(supplier)
+
+    assert (run["status"], run["reason"]) == ("failed", "a fault of ours: KeyError")
+    assert again["status"] == "fetched"

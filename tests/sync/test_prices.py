@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelbus.contracts.records import CostPrices
 from modelbus.sync.domain.prices import per_million, per_piece, read_amount
 
-amounts = st.decimals(min_value=0, max_value=1000, allow_nan=False, allow_infinity=False, places=24)
+amounts = st.decimals(min_value=0, max_value=999, allow_nan=False, allow_infinity=False, places=24)
 
 
 @given(amounts)
@@ -87,3 +88,8 @@ def test_a_price_beyond_reason_is_unknown() -> None:
 
 def test_a_negative_amount_is_read_as_one() -> None:
     assert read_amount("-1") == Decimal(-1)
+
+
+@pytest.mark.parametrize("given_price", ["1000", "999999999", "1000000000"])
+def test_every_price_that_is_read_is_one_that_can_be_told(given_price: str) -> None:
+    CostPrices(input=per_million(read_amount(given_price)), request=per_piece(read_amount(given_price)))

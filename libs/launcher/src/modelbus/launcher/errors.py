@@ -32,6 +32,17 @@ class HomeNotWritableError(LaunchError):
         )
 
 
+class ForeignHomeError(LaunchError):
+    """The directory for all data is somebody else's: it holds other things, and was not made by Modelbus."""
+
+    exit_code = 22
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(
+            f"{directory} holds things that are not Modelbus's: set MODELBUS_HOME to a directory that is new or empty."
+        )
+
+
 class AlreadyRunningError(LaunchError):
     """Another launcher holds the lock of this home."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelbus.launcher.account import Account
-from modelbus.launcher.errors import DiskFullError, HomeNotWritableError
+from modelbus.launcher.errors import DiskFullError, ForeignHomeError, HomeNotWritableError
 
 NEEDED_BYTES = 256 * 1024 * 1024
 """Room for an empty database, its log of changes and the streams."""
@@ -70,7 +70,8 @@ class Home:
         return self.path / "state" / name
 
     def prepare(self) -> None:
-        """Make the directories; raises HomeNotWritableError or DiskFullError."""
+        """Make the directories; raises ForeignHomeError, HomeNotWritableError or DiskFullError."""
+        self.refuse_foreign()
         try:
             self._make()
         except OSError as error:
@@ -98,16 +99,27 @@ class Home:
         for directory in (self.postgres, self.nats, self.logs, self.path / "state"):
             if directory.is_dir() and not directory.is_symlink():
                 shutil.rmtree(directory)
-        for file in (self.secrets, self.endpoints, self.lock):
+        for file in (self.secrets, self.endpoints, self.lock, self._marker):
             file.unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
+
+    def refuse_foreign(self) -> None:
+        """Raise ForeignHomeError where the directory holds things, but nothing that says they are ours."""
+        is_ours = self._marker.exists() or self.secrets.exists()
+        if not is_ours and self.path.is_dir() and any(each != self.lock for each in self.path.iterdir()):
+            raise ForeignHomeError(self.path)
+
+    @property
+    def _marker(self) -> Path:
+        return self.path / ".modelbus-home"
 
     def _make(self) -> None:
         if not self.path.exists():
             self.path.mkdir(parents=True)
             # Root lends PostgreSQL another account, which must be able to pass.
             self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        self._marker.touch()
         for directory in (self.logs, self.nats, self.path / "state"):
             directory.mkdir(mode=0o700, exist_ok=True)
         probe = self.path / ".probe"

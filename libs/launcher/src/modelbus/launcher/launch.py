@@ -57,6 +57,8 @@ class Launch:
         """Start, watch and, whatever happens, stop."""
         # By this mark the guard and the next launcher know what is ours.
         os.environ[VARIABLE] = str(self.home.path)
+        # A launcher that was killed has left its own behind; whoever waits for ours must not read that.
+        self.home.endpoints.unlink(missing_ok=True)
         self._check()
         self.guard.start([])
         try:

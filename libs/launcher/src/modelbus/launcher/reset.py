@@ -7,10 +7,11 @@ from modelbus.launcher.progress import Progress
 
 
 def reset(home: Home) -> None:
-    """Remove everything that lives in the home; raises AlreadyRunningError while it is in use."""
+    """Remove everything that lives in the home; raises AlreadyRunningError while it is in use, ForeignHomeError."""
     if not home.path.is_dir():
         print(f"There is nothing in {home.path} to forget.")
         return
+    home.refuse_foreign()
     lock = Lock(home.lock)
     lock.take(Progress())
     try:

@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from modelbus.launcher.errors import LostSecretsError
@@ -49,6 +49,11 @@ def load_secrets(path: Path, *, has_data: bool) -> Secrets:
         save_secrets(path, made := Secrets())
         return made
     try:
-        return Secrets(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+        kept = json.loads(path.read_text())
+        # A field that is missing must not be made up: what it opened stays closed for ever.
+        missing = {each.name for each in fields(Secrets)} - kept.keys() | set(ROLES) - kept["role_passwords"].keys()
+        if missing:
+            raise LostSecretsError(path, f"it lacks {', '.join(sorted(missing))}")
+        return Secrets(**kept)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LostSecretsError(path, "it is not what was written there") from error

@@ -14,6 +14,8 @@ from modelbus.launcher.settings import Settings
 
 DATABASE = "modelbus"
 SERVICES = ("catalog", "router", "sync", "integrity")
+OPENING_SECRETS = ("catalog", "router", "sync")
+"""Those that seal or open credentials."""
 
 
 class Service(Program):
@@ -79,20 +81,19 @@ class Line:
     def _service_environment(self, name: str) -> dict[str, str]:
         state = self.home.state(name)
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return self._environment(
-            {
-                "MODELBUS_HOST": self.settings.host,
-                "MODELBUS_PORT": str(self.settings.ports[name]),
-                "MODELBUS_NATS_URL": self.nats_url,
-                "MODELBUS_ADMIN_TOKEN": self.secrets.admin_token,
-                "MODELBUS_SERVICE_TOKEN": self.secrets.service_token,
-                "MODELBUS_MASTER_KEYS": self.secrets.master_key,
-                "MODELBUS_CATALOG_URL": self.settings.url("catalog"),
-                "MODELBUS_SYNC_URL": self.settings.url("sync"),
-                "MODELBUS_STATE_DIR": str(state),
-                **self._database(name),
-            }
-        )
+        common = {
+            "MODELBUS_HOST": self.settings.host,
+            "MODELBUS_PORT": str(self.settings.ports[name]),
+            "MODELBUS_NATS_URL": self.nats_url,
+            "MODELBUS_ADMIN_TOKEN": self.secrets.admin_token,
+            "MODELBUS_SERVICE_TOKEN": self.secrets.service_token,
+            "MODELBUS_STATE_DIR": str(state),
+        }
+        neighbour = "sync" if name == "catalog" else "catalog"
+        common[f"MODELBUS_{neighbour.upper()}_URL"] = self.settings.url(neighbour)
+        if name in OPENING_SECRETS:
+            common["MODELBUS_MASTER_KEYS"] = self.secrets.master_key
+        return self._environment({**common, **self._database(name)})
 
     def _database(self, name: str) -> dict[str, str]:
         if name not in ROLES:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from structlog.contextvars import bound_contextvars
 
 from modelbus.chassis.database import Database
+from modelbus.chassis.last_resort import attempt
 from modelbus.chassis.logs import logger
-from modelbus.chassis.loops import OUTAGES, repeat, stop
+from modelbus.chassis.loops import OUTAGES, is_outage, repeat, stop
 from modelbus.chassis.outbox import Outbox
 from modelbus.sync.actions import listings, runs
 from modelbus.sync.clients.catalog import Directory
@@ -68,7 +69,7 @@ class Worker:
             return False
         try:
             with bound_contextvars(correlation_id=str(run.id)):
-                await self._fetch(run)
+                await attempt(self._fetch(run), lambda error: self._own_up(run, error))
         except LeaseLostError as error:
             log.warning("a run was taken over by another worker", run_id=str(run.id), error=str(error))
         except asyncio.CancelledError:
@@ -78,6 +79,14 @@ class Worker:
                     await runs.release_run(session, run)
             raise
         return True
+
+    async def _own_up(self, run: Run, error: Exception) -> None:
+        """End the run by a fault of ours: what one supplier answers must never stop the listings of the others."""
+        if isinstance(error, LeaseLostError) or is_outage(error):
+            raise error
+        log.error("a listing failed by a fault of ours", run_id=str(run.id), exc_info=error)
+        async with self._database.transaction() as session:
+            await runs.fail_run(session, run, f"a fault of ours: {type(error).__name__}", attempts=1)
 
     async def _fetch(self, run: Run) -> None:
         try:

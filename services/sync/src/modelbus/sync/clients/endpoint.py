@@ -150,7 +150,7 @@ def _retry_after_s(given: str | None) -> float | None:
         return float(given)
     try:
         return max(0.0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

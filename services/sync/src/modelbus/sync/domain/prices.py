@@ -18,7 +18,7 @@ def read_amount(given: object) -> Decimal | None:
     if not _PRICE.fullmatch(text):
         return None
     amount = Decimal(text)
-    return amount if abs(amount) <= DEAREST else None
+    return amount if abs(amount) < DEAREST else None
 
 
 def per_million(per_token: Decimal | None) -> Decimal | None:
@@ -26,7 +26,7 @@ def per_million(per_token: Decimal | None) -> Decimal | None:
     if per_token is None:
         return None
     price = _plain(per_token.scaleb(PER_MILLION, _EXACT))
-    return price if price <= DEAREST else None
+    return price if price < DEAREST else None
 
 
 def per_piece(amount: Decimal | None) -> Decimal | None:
