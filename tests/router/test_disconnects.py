@@ -50,6 +50,7 @@ class Torrent:
 
     def __init__(self) -> None:
         self.sent = 0
+        self.is_let_go = False
         self._steady_at = -1
 
     @asynccontextmanager
@@ -73,6 +74,7 @@ class Torrent:
                 writer.write(event)
                 await writer.drain()
                 self.sent += len(event)
+        self.is_let_go = True
         writer.close()
 
 
@@ -85,7 +87,8 @@ async def test_a_caller_that_does_not_read_does_not_make_the_router_hoard(world:
         async with running_router(tmp_path, world.seed) as router:
             body = PROMPT | {"model": "torrent", "stream": True}
             async with router.http.stream("POST", "/v1/chat/completions", json=body) as answer:
-                await anext(answer.aiter_bytes())
+                pieces = answer.aiter_bytes()  # held: the caller would leave with it
+                await anext(pieces)
 
                 # Many a moment without a byte more: what was sent fills the sockets' buffers and no memory of ours.
                 for _ in range(10):

@@ -109,6 +109,17 @@ async def test_a_cooled_credential_is_used_again_when_the_supplier_said_so(
     assert second.headers["x-modelbus-source"] == str(world.at_acme.id)
 
 
+@pytest.mark.parametrize("retry_after", ["9" * 400, f"Fri, {2**64} Dec 2100 00:00:00 GMT", "soon"])
+async def test_a_supplier_whose_retry_after_is_nonsense_is_passed_over(
+    router: RunningRouter, simulator: Simulator, world: World, retry_after: str
+) -> None:
+    simulator.openai.misbehave(Fault(status=429, headers={"Retry-After": retry_after}), times=1)
+
+    answer = await router.complete()
+
+    assert answer.headers["x-modelbus-source"] == str(world.at_beta.id)
+
+
 async def test_a_lost_connection_does_not_count_against_the_credential(
     router: RunningRouter, simulator: Simulator, world: World
 ) -> None:
@@ -229,3 +240,30 @@ async def test_an_idle_connection_that_the_supplier_dropped_is_no_failure(
 
     assert answer.headers["x-modelbus-source"] == str(world.at_acme.id)
     assert answer.headers["x-modelbus-attempts"] == "1"
+
+
+@pytest.mark.parametrize("body", ["<html>internal host db7</html>", {"detail": "no"}, {"error": None}, [1]], ids=str)
+async def test_a_refusal_in_a_strange_shape_is_told_in_the_envelope(
+    router: RunningRouter, simulator: Simulator, body: Any
+) -> None:
+    simulator.openai.misbehave(Fault(status=400, body=body))
+
+    answer = await router.complete()
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["type"]) == (400, "upstream_refused", "invalid_request_error")
+    assert answer.headers["content-type"] == "application/json"
+    assert "db7" not in answer.text
+    assert not simulator.openrouter.exchanges
+
+
+async def test_a_prompt_that_is_moderated_is_the_callers_matter_and_not_the_keys(
+    router: RunningRouter, simulator: Simulator, world: World
+) -> None:
+    told = {"error": {"code": 403, "message": "flagged", "metadata": {"reasons": ["violence"], "flagged_input": "x"}}}
+    simulator.openai.misbehave(Fault(status=403, body=told), times=1)
+
+    refused, served = await router.complete(), await router.complete()
+
+    assert (refused.status_code, refused.json()) == (403, told)
+    assert served.headers["x-modelbus-source"] == str(world.at_acme.id)

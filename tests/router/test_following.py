@@ -20,6 +20,7 @@ async def test_with_everything_else_down_the_last_known_good_is_served_as_stale(
     assert ready.status_code == 200
     assert (cache["is_stale"], cache["is_loaded"], cache["age_s"]) == (True, True, None)
     assert (cache["epoch"], cache["revision"], cache["alarms"]) == (str(EPOCH), 1, 0)
+    assert cache["digests"] == world.seed.snapshot().digests
     assert cache["counts"] == {
         "supplier": 2,
         "credential": 2,

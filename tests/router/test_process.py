@@ -89,8 +89,7 @@ async def test_told_to_stop_it_ends_what_runs_and_writes_its_usage(
             code = await process.wait()
 
     assert text.endswith("data: [DONE]\n\n")
-    # The server ends by the very signal that it was told to stop by.
-    assert code == -signal.SIGTERM
+    assert code == 0
     assert answer.headers["x-request-id"] in _spooled(tmp_path)
 
 

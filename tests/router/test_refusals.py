@@ -27,6 +27,7 @@ GOOD = b'{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]'
         (GOOD + b',"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None, "nested"),
         (b'{"messages":[{"role":"user","content":"hi"}]}', "model", "provide"),
         (b'{"model":7,"messages":[1]}', "model", "string"),
+        (b'{"model":1e400,"messages":[1]}', "model", "string"),
         (b'{"model":null,"messages":[1]}', "model", "string"),
         (b'{"model":"","messages":[1]}', "model", "1 to 512"),
         (b'{"model":"gpt\\u0000","messages":[1]}', "model", "printable"),

@@ -71,6 +71,19 @@ def test_another_process_finds_what_was_left(tmp_path: Path) -> None:
     assert on_disk(tmp_path) == 0
 
 
+def test_a_segment_that_is_all_told_does_not_outlive_the_next_start(tmp_path: Path) -> None:
+    for _ in range(3):
+        spool = an_open_spool(tmp_path)
+        spool.append([a_batch()])
+        drained(spool)
+        spool.close()
+    left = an_open_spool(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    left.append([a_batch()])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "usage-000000000001.spool"]
+
+
 def test_two_processes_never_share_a_spool(tmp_path: Path) -> None:
     _held = an_open_spool(tmp_path)
 

@@ -1,5 +1,7 @@
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import threading
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from modelbus.contracts.event import read_event
 from modelbus.contracts.usage import AttemptRecord, RequestRecord, Tokens, UsageRecorded
 from modelbus.router.ledger import entries
 from modelbus.router.ledger.ledger import Ledger
-from modelbus.router.ledger.spool import Spool
+from modelbus.router.ledger.spool import Batch, Spool
 from modelbus.simulator import Fault, Simulator
 from router.routers import PROMPT, running_router
 from router.world import World
@@ -144,6 +146,41 @@ async def test_many_requests_travel_in_few_messages(tmp_path: Path, bus: LocalBu
 
     assert [request.id for request in told] == [entry.id for entry in made]
     assert len(listener.messages) == 4
+
+
+class SlowSpool(Spool):
+    """A spool whose disk waits for the test."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, most_bytes=1024 * 1024)
+        self.is_appending, self.may_append = threading.Event(), threading.Event()
+
+    def append(self, batches: Iterable[Batch]) -> None:
+        self.is_appending.set()
+        self.may_append.wait(10)
+        super().append(batches)
+
+
+async def test_usage_that_is_being_written_at_the_end_is_not_written_again(tmp_path: Path) -> None:
+    spool = SlowSpool(tmp_path)
+    spool.open()
+    ledger = Ledger(spool, Bus("nats://127.0.0.1:9", service="router"), router_id="r")
+    entry = an_entry()
+    ledger.record(entry)
+    writing = asyncio.create_task(ledger.write())
+    await eventually(spool.is_appending.is_set)
+
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    late = an_entry()
+    ledger.record(late)
+    last = asyncio.create_task(ledger.write())
+    spool.may_append.set()
+    await last
+
+    bodies = [json.loads(each.batch.body)["requests"] for each in spool.oldest(10)]
+    assert [[request["id"] for request in body] for body in bodies] == [[str(entry.id)], [str(late.id)]]
 
 
 async def test_strangers_leave_no_trace(world: World, tmp_path: Path, bus: LocalBus) -> None:

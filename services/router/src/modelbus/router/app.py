@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> ASGIApp:
         connections=settings.upstream_connections,
     )
     keyring = Keyring(Vault(settings.master_keys.get_secret_value()))
-    journeys = Journeys(client, keyring, Limits(settings.total_s, settings.max_answer_bytes))
+    journeys = Journeys(client, keyring, Limits(settings.total_s, settings.first_token_s, settings.max_answer_bytes))
     door = Door(catalog, journeys, ledger, BodyLimits(settings.max_prompt_bytes, settings.body_s))
 
     @asynccontextmanager

@@ -17,6 +17,8 @@ class Settings(ServiceSettings, MasterKeySettings):
     """Longest wait for a connection to a supplier."""
     first_byte_s: float = Field(default=120.0, gt=0)
     """Longest wait for the beginning of an answer; one that is not streamed begins when the model has finished."""
+    first_token_s: float = Field(default=120.0, gt=0)
+    """Longest wait for the first token of a stream, comments and other openings not counted."""
     stall_s: float = Field(default=60.0, gt=0)
     """Longest silence within an answer."""
     total_s: float = Field(default=600.0, gt=0)
@@ -28,6 +30,6 @@ class Settings(ServiceSettings, MasterKeySettings):
     max_answer_bytes: int = Field(default=32 * _MIB, gt=0)
     """Longest answer that is not streamed."""
     upstream_connections: int = Field(default=1000, gt=0)
-    """Connections to all suppliers together."""
+    """Connections to all suppliers on the internet together, and as many to local ones; a host gets a quarter."""
     spool_bytes: int = Field(default=256 * _MIB, gt=0)
     """Usage that may wait on disk while the bus is away; the oldest goes beyond that."""

@@ -25,6 +25,8 @@ class CacheView(BaseModel):
     is_loaded: bool
     is_stale: bool
     """Nobody has confirmed lately that the copy is the truth; it is served all the same."""
+    digests: dict[str, str]
+    """The digest of each kind; at equal revision the catalog's head tells the same."""
     counts: dict[str, int]
     """Records of each kind."""
     unreadable: dict[str, int]
@@ -58,6 +60,7 @@ def _view(catalog: CatalogCopy) -> CacheView:
         age_s=None if isinf(follower.age_s) else round(follower.age_s, 3),
         is_loaded=follower.is_loaded,
         is_stale=follower.is_stale,
+        digests=follower.digests(),
         counts={kind: len(shelves[kind]) if kind in shelves else 0 for kind in SHELVES},
         unreadable={kind: len(shelf.unreadable) for kind, shelf in shelves.items() if shelf.unreadable},
         alarms=follower.alarms,

@@ -17,6 +17,7 @@ class Supplier(msgspec.Struct, frozen=True, gc=False):
     protocol: str
     is_active: bool
     requires_credential: bool
+    is_local: bool
 
 
 class Credential(msgspec.Struct, frozen=True, gc=False):

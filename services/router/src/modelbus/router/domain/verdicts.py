@@ -42,7 +42,7 @@ def cooling_s(retry_after: str | None, now: datetime) -> float:
         return COOLED_S
     try:
         wished = float(retry_after) if retry_after.isdecimal() else _until(retry_after, now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return COOLED_S
     return min(max(wished, 0.0), LONGEST_COOLED_S)
 

@@ -1,25 +1,29 @@
 """The callers' door: an ASGI application without a framework under /v1."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 from uuid import UUID
 
 from starlette.types import Receive, Scope, Send
 
+from modelbus.chassis import last_resort
 from modelbus.chassis.ids import new_id
+from modelbus.chassis.logs import logger
 from modelbus.router.cache.copy import CatalogCopy
 from modelbus.router.domain.errors import CallerGoneError, Refusal, UnknownPathError, WrongMethodError
 from modelbus.router.ingress.access import admit
 from modelbus.router.ingress.body import BodyLimits, read_body
 from modelbus.router.ingress.models import ModelList, show
-from modelbus.router.ingress.refusals import refuse
+from modelbus.router.ingress.refusals import internal_error, refuse
 from modelbus.router.ingress.watch import CallerWatch
 from modelbus.router.journey.ask import read_ask
 from modelbus.router.journey.journeys import Journeys
 from modelbus.router.journey.reply import Reply
-from modelbus.router.journey.trip import Trip
+from modelbus.router.journey.trip import CUT, FAILED, Trip
 from modelbus.router.ledger.ledger import Ledger
 
 PREFIX = "/v1/"
@@ -28,6 +32,9 @@ _MODELS = "/v1/models"
 _LONGEST_REQUEST_ID = 128
 # What nginx writes in its log for a caller that left; nobody is told it.
 _CALLER_LEFT = 499
+_LAST_PIECE_S = 1.0
+
+log = logger(__name__)
 
 type Handler = Callable[["Visit"], Awaitable[None]]
 
@@ -59,11 +66,27 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own signature
         visit = Visit(scope["path"], dict(scope["headers"]), receive, send, new_id())
         try:
+            await last_resort.attempt(self._hear(scope, visit), partial(self._own_up, visit))
+        finally:
+            if visit.trip:
+                self._ledger.record(visit.trip.entry(visit.status))
+
+    async def _hear(self, scope: Scope, visit: Visit) -> None:
+        try:
             await self._handler(scope["method"], scope["path"])(visit)
         except Refusal as refusal:
             await self._answer(visit, refuse(refusal))
         except CallerGoneError:
             pass  # There is nobody to answer.
+
+    async def _own_up(self, visit: Visit, error: Exception) -> None:
+        """Answer an error of ours without its details; where an answer has begun, the server cuts it."""
+        log.error("a request failed", request_id=_request_id(visit).decode(), path=visit.path, exc_info=error)
+        has_begun = visit.status != _CALLER_LEFT
+        if visit.trip:
+            visit.trip.give_up(CUT if has_begun else FAILED, "internal error")
+        if not has_begun:
+            await self._answer(visit, internal_error())
 
     def _handler(self, method: str, path: str) -> Handler:
         wanted, handler = self._route(path)
@@ -86,11 +109,8 @@ class Door:
         caller = admit(table, visit.headers)
         ask = read_ask(await read_body(visit.receive, visit.headers, self._limits))
         visit.trip = trip = Trip(ask, caller, table, visit.id, started_at, begun)
-        try:
-            async with CallerWatch(visit.receive):
-                await self._carry(visit, trip)
-        finally:
-            self._ledger.record(trip.entry(visit.status))
+        async with CallerWatch(visit.receive):
+            await self._carry(visit, trip)
 
     async def _carry(self, visit: Visit, trip: Trip) -> None:
         try:
@@ -122,9 +142,13 @@ class Door:
         try:
             reply.headers.append((b"cache-control", b"no-cache"))
             await self._begin(visit, reply)
-            async for piece in body:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body"})
+            # The pieces end in time by themselves; a caller that does not read them must not hold them for ever.
+            async with asyncio.timeout_at(body.until + _LAST_PIECE_S):
+                async for piece in body:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send({"type": "http.response.body"})
+        except TimeoutError:
+            body.give_up()
         finally:
             body.close()
 

@@ -26,6 +26,12 @@ _UNREAD = (errors.BodyTooLargeError, errors.BodyTooSlowError)
 _SERVER_ERROR = 500
 
 
+def internal_error() -> Reply:
+    """Word an error of ours, of which nothing is told."""
+    body = error_body("an internal error; please report the x-request-id", fault=OURS, code="internal_error")
+    return Reply(_SERVER_ERROR, body, [(b"content-type", JSON)])
+
+
 def refuse(refusal: errors.Refusal) -> Reply:
     """Word the refusal in OpenAI's envelope."""
     status = STATUSES[type(refusal)]

@@ -1,7 +1,6 @@
 """What the caller asks for: a chat completion, of which only what routing needs is read."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -11,6 +10,7 @@ from modelbus.router.domain.errors import MalformedRequestError
 LONGEST_NAME = 512
 
 _read_object = msgspec.json.Decoder(dict[str, Raw]).decode
+_read_text = msgspec.json.Decoder(str).decode
 _TRUE, _FALSE, _NULL = b"true", b"false", b"null"
 _BLANK = b" \t\r\n"
 
@@ -67,9 +67,10 @@ def _object(body: bytes) -> dict[str, Raw]:
 def _model(fields: dict[str, Raw]) -> str:
     if "model" not in fields:
         raise MalformedRequestError("you must provide a model", "model")
-    model: Any = msgspec.json.decode(fields["model"])
-    if not isinstance(model, str):
-        raise MalformedRequestError("model must be a string", "model")
+    try:
+        model = _read_text(fields["model"])
+    except msgspec.DecodeError as error:
+        raise MalformedRequestError("model must be a string", "model") from error
     if not model or len(model) > LONGEST_NAME or not model.isprintable():
         raise MalformedRequestError(f"model must be a name of 1 to {LONGEST_NAME} printable characters", "model")
     return model

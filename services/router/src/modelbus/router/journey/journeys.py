@@ -5,7 +5,6 @@ Attempts end where the caller has been given a first byte; no pair of source and
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from random import Random
 from time import monotonic
 from uuid import UUID
@@ -19,9 +18,9 @@ from modelbus.router.domain.errors import (
     AttemptFailedError,
     CredentialRefusedError,
     MalformedAnswerError,
-    RefusedError,
 )
-from modelbus.router.domain.verdicts import REJECTED_S, Verdict, cooling_s, judge
+from modelbus.router.domain.verdicts import REJECTED_S, Verdict, judge
+from modelbus.router.journey.complaint import complaint_of
 from modelbus.router.journey.completion import read_completion
 from modelbus.router.journey.failures import Failure, refusal_after
 from modelbus.router.journey.reply import JSON, Headers, Reply
@@ -36,9 +35,10 @@ log = logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a request may take in all, and how long an answer that is no stream may be."""
+    """How long a request and the first token may take, and how long an answer that is no stream may be."""
 
     total_s: float
+    first_token_s: float
     answer_bytes: int
 
 
@@ -106,6 +106,7 @@ class Journeys:
 
     async def _call(self, trip: Trip, attempt: Attempt, target: Target, until: float) -> Reply:
         body = trip.ask.body_for(attempt.offer.source.upstream_name)
+        first_token_by = min(asyncio.get_running_loop().time() + self._limits.first_token_s, until)
         answer = await self._client.post(target, body, until=until)
         attempt.status = answer.status
         is_relayed = False
@@ -113,8 +114,8 @@ class Journeys:
             _demand_plain(answer)
             match judge(answer.status):
                 case Verdict.SERVED if trip.ask.is_stream:
-                    stream = RelayedStream(answer, attempt, shows_usage=trip.ask.shows_usage)
-                    await stream.begin()
+                    stream = RelayedStream(answer, attempt, until=until, shows_usage=trip.ask.shows_usage)
+                    await stream.begin(first_token_by)
                     is_relayed = True
                     return Reply(answer.status, stream, _headers(answer, trip, attempt))
                 case Verdict.SERVED:
@@ -122,12 +123,10 @@ class Journeys:
                     attempt.tokens = read_completion(whole)
                     attempt.end(OK)
                     return Reply(answer.status, whole, _headers(answer, trip, attempt))
-                case Verdict.CALLERS_FAULT:
-                    whole = await answer.read(self._limits.answer_bytes)
-                    attempt.end(FAILED, f"{answer.status}: the request is at fault")
-                    return Reply(answer.status, whole, _headers(answer, trip, attempt))
                 case verdict:
-                    raise _refused(answer, verdict)
+                    complaint = await complaint_of(answer, verdict)
+                    attempt.end(FAILED, f"{answer.status}: the request is at fault")
+                    return Reply(answer.status, complaint, _headers(answer, trip, attempt, content_type=JSON))
         finally:
             if not is_relayed:
                 answer.close()
@@ -138,7 +137,7 @@ class Journeys:
         if credential is not None:
             self._standings.note_use(credential)
             headers["Authorization"] = f"Bearer {self._keyring.open(credential)}"
-        return Target(offer.supplier.base_url + "/chat/completions", headers)
+        return Target(offer.supplier.base_url + "/chat/completions", headers, offer.supplier.is_local)
 
     def _put_out(self, credential: Credential | None, out_s: float) -> None:
         if credential is not None:
@@ -152,19 +151,10 @@ def _demand_plain(answer: Answer) -> None:
         raise MalformedAnswerError("answered in an encoding that was not asked for")
 
 
-def _refused(answer: Answer, verdict: Verdict) -> RefusedError:
-    what = f"answered {answer.status}"
-    if verdict is Verdict.REJECTED:
-        return CredentialRefusedError(what, REJECTED_S)
-    if verdict is Verdict.COOLED:
-        return CredentialRefusedError(what, cooling_s(answer.headers.get("retry-after"), datetime.now(UTC)))
-    return RefusedError(what)
-
-
-def _headers(answer: Answer, trip: Trip, attempt: Attempt) -> Headers:
+def _headers(answer: Answer, trip: Trip, attempt: Attempt, content_type: bytes | None = None) -> Headers:
     """Say who served; of the supplier's own headers only these two go on."""
     headers: Headers = [
-        (b"content-type", _ascii(answer.headers.get("content-type")) or JSON),
+        (b"content-type", content_type or _ascii(answer.headers.get("content-type")) or JSON),
         (b"x-modelbus-source", str(attempt.offer.source.id).encode()),
         (b"x-modelbus-attempts", b"%d" % len(trip.attempts)),
     ]

@@ -12,8 +12,14 @@ JSON = b"application/json"
 class Pieces(Protocol):
     """A body that comes piece by piece, and must be closed whether or not it was read to its end."""
 
+    until: float
+    """The loop time when its last piece has come, whatever feeds it."""
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterate over the pieces."""
+
+    def give_up(self) -> None:
+        """Hear that the caller does not take what there is for it."""
 
     def close(self) -> None:
         """Let go of whatever feeds it."""

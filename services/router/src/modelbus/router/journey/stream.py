@@ -23,7 +23,8 @@ _GOODBYE_S = 0.1
 class RelayedStream:
     """The caller's side of a supplier's stream."""
 
-    def __init__(self, answer: Answer, attempt: Attempt, *, shows_usage: bool) -> None:
+    def __init__(self, answer: Answer, attempt: Attempt, *, until: float, shows_usage: bool) -> None:
+        self.until = until
         self._answer = answer
         self._attempt = attempt
         self._pieces = answer.iter()
@@ -31,15 +32,23 @@ class RelayedStream:
         self._held = b""
         self._is_over = False
 
-    async def begin(self) -> None:
+    async def begin(self, by: float) -> None:
         """Hold back what comes until there is a first token: until then another attempt can still replace this one.
 
         Raises:
-            AttemptFailedError: no first token comes.
+            AttemptFailedError: no first token comes, or none until the loop time `by`.
         """
         content_type = self._answer.headers.get("content-type", "")
         if not content_type.startswith(_CONTENT_TYPE):
             raise MalformedAnswerError("answered no stream", content_type[:100])
+        try:
+            async with asyncio.timeout_at(by):
+                await self._hold_back()
+        except TimeoutError as error:
+            raise TimedOutError("sent no token in time") from error
+        self._attempt.note_first_token()
+
+    async def _hold_back(self) -> None:
         while not (self._events.has_substance or self._events.is_done):
             piece = await anext(self._pieces, None)
             self._held += self._events.end() if piece is None else self._events.take(piece)
@@ -47,7 +56,6 @@ class RelayedStream:
                 raise self._events.failure
             if len(self._held) > _MOST_HELD:
                 raise MalformedAnswerError("sent no token for too long")
-        self._attempt.note_first_token()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -96,6 +104,10 @@ class RelayedStream:
                     pass
         except (TimeoutError, AttemptFailedError):
             pass  # Then it is closed; the completion is whole, or was told to be broken.
+
+    def give_up(self) -> None:
+        """Hear that the caller does not take what there is for it."""
+        self._attempt.end(CUT, "the caller did not read on in time")
 
     def close(self) -> None:
         """Close the supplier's connection, unless it was read to its end."""

@@ -14,6 +14,7 @@ from modelbus.router.journey.ask import Ask
 from modelbus.router.ledger.entries import AttemptEntry, RequestEntry, Tokens
 
 OK, FAILED, CUT, CANCELLED = "ok", "failed", "cut", "cancelled"
+_SERVER_ERROR = 500
 
 
 @dataclass(slots=True)
@@ -81,9 +82,14 @@ class Trip:
         self.attempts.append(attempt)
         return attempt
 
-    def entry(self, status: int, *, is_caller_gone: bool = False) -> RequestEntry:
+    def give_up(self, outcome: str, reason: str) -> None:
+        """End the attempt that is under way."""
+        if self.attempts:
+            self.attempts[-1].end(outcome, reason)
+
+    def entry(self, status: int) -> RequestEntry:
         """Write the ledger's entry of the request, which is over."""
-        outcome = self.attempts[-1].outcome if self.attempts else FAILED
+        is_failed = status >= _SERVER_ERROR or not self.attempts
         return RequestEntry(
             id=self.id,
             access_key_id=self.caller.id,
@@ -92,7 +98,7 @@ class Trip:
             started_at=self.started_at,
             latency_ms=_ms_since(self.begun),
             status=status,
-            outcome=CANCELLED if is_caller_gone and outcome != OK else outcome,
+            outcome=FAILED if is_failed else self.attempts[-1].outcome,
             attempts=[attempt.entry() for attempt in self.attempts],
             catalog_revision=self.table.revision,
         )

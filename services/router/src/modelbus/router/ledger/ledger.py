@@ -32,6 +32,7 @@ class Ledger:
         self._bus = bus
         self._router_id = router_id
         self._waiting: list[RequestEntry] = []
+        self._writing = asyncio.Lock()
         self.lost = 0
         """Entries that were dropped because the disk took none for too long."""
 
@@ -50,12 +51,8 @@ class Ledger:
         Raises:
             OSError: the disk does not take it; it is kept and written next time.
         """
-        taken = len(self._waiting)
-        if not taken:
-            return
-        batches = list(self._batches(self._waiting[:taken]))
-        await asyncio.to_thread(self._spool.append, batches)
-        del self._waiting[:taken]
+        # Cancelling stops no thread: what is being written is written, and whoever writes next waits for that.
+        await asyncio.shield(self._write())
 
     async def publish(self) -> None:
         """Publish what is on disk, and trim it once the stream has it.
@@ -81,6 +78,15 @@ class Ledger:
                 if isinstance(answer, BaseException):
                     raise answer
             await asyncio.to_thread(self._spool.trim, spooled[-1])
+
+    async def _write(self) -> None:
+        async with self._writing:
+            taken = len(self._waiting)
+            if not taken:
+                return
+            batches = list(self._batches(self._waiting[:taken]))
+            await asyncio.to_thread(self._spool.append, batches)
+            del self._waiting[:taken]
 
     def _batches(self, entries: list[RequestEntry]) -> Iterator[Batch]:
         texts: list[bytes] = []

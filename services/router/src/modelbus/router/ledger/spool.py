@@ -86,7 +86,7 @@ class Spool:
             ) from error
         for path in sorted(self._directory.iterdir()):
             if match := _SEGMENT_NAME.fullmatch(path.name):
-                self._segments.append(_Segment(int(match[1]), path, path.stat().st_size))
+                self._take_over(_Segment(int(match[1]), path, path.stat().st_size))
 
     def close(self) -> None:
         """Let go of the files; what they hold stays."""
@@ -135,6 +135,13 @@ class Spool:
                 if segment.number == last.segment:
                     self._trim(segment, last.end)
                     return
+
+    def _take_over(self, segment: _Segment) -> None:
+        if segment.size:
+            self._segments.append(segment)
+        else:
+            # A process that had told everything ended while this was its active segment.
+            segment.path.unlink()
 
     def _trim(self, segment: _Segment, end: int) -> None:
         segment.told = max(segment.told, end)

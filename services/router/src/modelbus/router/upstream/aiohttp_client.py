@@ -1,8 +1,9 @@
-"""The client on aiohttp: one session, no cookies, no redirects, nothing decompressed."""
+"""The client on aiohttp: no cookies, no redirects, nothing decompressed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import product
 from types import SimpleNamespace, TracebackType
 from typing import Self
 
@@ -16,29 +17,81 @@ from modelbus.router.domain.errors import (
     TimedOutError,
     UnreachableError,
 )
+from modelbus.router.upstream.addresses import AddressRefusedError, guarded_socket
 from modelbus.router.upstream.client import Deadlines, Target
 
 # Below what providers and load balancers usually grant (60 s and more), so that we drop idle connections first.
 _KEEP_ALIVE_S = 30.0
 _DNS_S = 30
+_LEAST_PER_HOST = 16
+
+type _Way = tuple[bool, bool]
+"""To a local supplier or not, over a connection that is fresh or perhaps used before."""
 
 _url = lru_cache(1024)(URL)
 
 
 class AiohttpClient:
-    """Calls suppliers with aiohttp; an async context manager, because its session belongs to a loop."""
+    """Calls suppliers with aiohttp; an async context manager, because its sessions belong to a loop."""
 
     def __init__(self, deadlines: Deadlines, *, connections: int) -> None:
         self._deadlines = deadlines
         self._connections = connections
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[_Way, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
+        # Apart, so that no connection to a local supplier is ever found by another one.
+        for is_local, is_fresh in product((False, True), repeat=2):
+            self._sessions[is_local, is_fresh] = self._session(is_local=is_local, is_fresh=is_fresh)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for session in self._sessions.values():
+            await session.close()
+
+    async def post(self, target: Target, body: bytes, *, until: float) -> "AiohttpAnswer":
+        """Send JSON and answer when the headers have come."""
+        first_byte_at = asyncio.get_running_loop().time() + self._deadlines.first_byte_s
+        by, passage = min(first_byte_at, until), SimpleNamespace(is_reused=False)
+        try:
+            response = await self._send(target, body, by, passage, is_fresh=False)
+        except LostError:
+            if not passage.is_reused:
+                raise
+            # The supplier had dropped an idle connection, most likely, which tells nothing about the supplier. A new
+            # connection can't be one of those; the prompt may have arrived, so there is no third time.
+            response = await self._send(target, body, by, passage, is_fresh=True)
+        return AiohttpAnswer(response, first_byte_at, self._deadlines.stall_s, until)
+
+    async def _send(
+        self, target: Target, body: bytes, by: float, passage: SimpleNamespace, *, is_fresh: bool
+    ) -> aiohttp.ClientResponse:
+        try:
+            async with asyncio.timeout_at(by):
+                return await self._sessions[target.is_local, is_fresh].post(
+                    _url(target.url),
+                    data=body,
+                    headers=target.headers,
+                    allow_redirects=False,
+                    trace_request_ctx=passage,
+                )
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise _failure(error) from error
+
+    def _session(self, *, is_local: bool, is_fresh: bool) -> aiohttp.ClientSession:
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_reuseconn.append(_note_reuse)
-        self._session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=self._connections, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=_DNS_S
+                limit=self._connections,
+                # One supplier that hangs must leave connections for the others.
+                limit_per_host=max(self._connections // 4, _LEAST_PER_HOST),
+                force_close=is_fresh,
+                keepalive_timeout=None if is_fresh else _KEEP_ALIVE_S,
+                ttl_dns_cache=_DNS_S,
+                socket_factory=partial(guarded_socket, is_local=is_local),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -48,41 +101,6 @@ class AiohttpClient:
             ),
             trace_configs=[tracing],
         )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
-
-    async def post(self, target: Target, body: bytes, *, until: float) -> "AiohttpAnswer":
-        """Send JSON and answer when the headers have come."""
-        first_byte_at = asyncio.get_running_loop().time() + self._deadlines.first_byte_s
-        while True:
-            passage = SimpleNamespace(is_reused=False)
-            try:
-                response = await self._send(target, body, min(first_byte_at, until), passage)
-            except LostError:
-                # The supplier had dropped an idle connection: that tells nothing about the supplier.
-                if not passage.is_reused:
-                    raise
-            else:
-                return AiohttpAnswer(response, first_byte_at, self._deadlines.stall_s, until)
-
-    async def _send(self, target: Target, body: bytes, by: float, passage: SimpleNamespace) -> aiohttp.ClientResponse:
-        assert self._session is not None  # noqa: S101 - used inside its context only
-        try:
-            async with asyncio.timeout_at(by):
-                return await self._session.post(
-                    _url(target.url),
-                    data=body,
-                    headers=target.headers,
-                    allow_redirects=False,
-                    trace_request_ctx=passage,
-                )
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _failure(error) from error
 
 
 class AiohttpAnswer:
@@ -133,15 +151,18 @@ async def _note_reuse(_session: aiohttp.ClientSession, passage: SimpleNamespace,
     passage.trace_request_ctx.is_reused = True
 
 
-def _failure(error: aiohttp.ClientError | TimeoutError) -> AttemptFailedError:
+def _failure(error: aiohttp.ClientError | TimeoutError | ValueError) -> AttemptFailedError:
     detail = type(error).__name__
     match error:
         case aiohttp.ConnectionTimeoutError():
             return TimedOutError("no connection in time", detail)
         case TimeoutError():
             return TimedOutError("no answer in time", detail)
-        case aiohttp.ClientConnectorError() | aiohttp.InvalidURL():
+        case aiohttp.ClientConnectorError(os_error=AddressRefusedError() as refused):
+            return UnreachableError("not reachable", str(refused))
+        case aiohttp.ClientConnectorError() | ValueError():
+            # A base URL can be written so that no host can be made of it.
             return UnreachableError("not reachable", detail)
-        case aiohttp.ClientOSError() | aiohttp.ServerDisconnectedError():
+        case aiohttp.ClientConnectionError():
             return LostError("connection lost", detail)
     return MalformedAnswerError("answered no HTTP", detail)

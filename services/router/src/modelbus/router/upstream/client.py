@@ -11,6 +11,8 @@ class Target:
 
     url: str
     headers: Mapping[str, str]
+    is_local: bool
+    """It may lead to an address that is not on the internet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,13 @@ name server can't lead elsewhere. Link-local addresses, where clouds serve their
 
 import asyncio
 import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import httpx
 
+from modelbus.chassis.addresses import why_refused
 from modelbus.sync.domain.errors import AddressRefusedError, SupplierAwayError
 
 MOST_ADDRESSES = 4
-_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
@@ -42,23 +41,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 def refuse_address(host: str, address: str, *, is_local: bool) -> None:
     """Let the address pass or raise AddressRefusedError."""
-    outer = ip_address(address)
-    for each in {outer, _embedded(outer)}:
-        if each.is_link_local or each.is_multicast:
-            raise AddressRefusedError(f"the host {host} leads to {address}, an address that is no supplier's")
-        if not is_local and not each.is_global:
-            raise AddressRefusedError(
-                f"the host {host} leads to the private address {address}; only a supplier marked as local may have one"
-            )
-
-
-def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """Answer the IPv4 address that is reached in truth, where an IPv6 address carries one."""
-    if isinstance(address, IPv4Address):
-        return address
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
+    if reason := why_refused(address, is_local=is_local):
+        raise AddressRefusedError(f"the host {host} leads to {reason}")
 
 
 def _pinned(request: httpx.Request, host: str, address: str) -> httpx.Request:

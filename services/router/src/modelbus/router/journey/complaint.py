@@ -1,0 +1,81 @@
+"""What a supplier complains about when it refuses: the request, which the caller is told, or anything else."""
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+import msgspec
+from msgspec import Raw
+
+from modelbus.router.domain.errors import AttemptFailedError, CredentialRefusedError, RefusedError
+from modelbus.router.domain.verdicts import REJECTED_S, Verdict, cooling_s
+from modelbus.router.journey.envelope import CALLERS, error_body
+from modelbus.router.upstream.client import Answer
+
+_LONGEST = 1024 * 1024
+_WAIT_S = 5.0
+
+
+class _Error(msgspec.Struct, gc=False):
+    metadata: dict[str, Raw] | None = None
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    error: Raw
+
+
+class _Moderated(msgspec.Struct, gc=False):
+    error: _Error
+
+
+_envelope = msgspec.json.Decoder(_Envelope).decode
+_moderated = msgspec.json.Decoder(_Moderated).decode
+
+
+async def complaint_of(answer: Answer, verdict: Verdict) -> bytes:
+    """Answer what the caller is told of a refusal that is its own fault.
+
+    Raises:
+        AttemptFailedError: it is not the caller's, so another attempt may serve.
+    """
+    if verdict is Verdict.CALLERS_FAULT:
+        told = await answer.read(_LONGEST)
+        return told if _is_envelope(told) else _own_words(answer.status)
+    if answer.status == HTTPStatus.FORBIDDEN:
+        with suppress(AttemptFailedError, TimeoutError):
+            async with asyncio.timeout(_WAIT_S):
+                told = await answer.read(_LONGEST)
+            if _is_moderation(told):
+                return told
+    raise _refused(answer, verdict)
+
+
+def _is_envelope(body: bytes) -> bool:
+    try:
+        body.decode()
+        return bytes(_envelope(body).error) != b"null"
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+
+
+def _is_moderation(body: bytes) -> bool:
+    """Tell whether the prompt was flagged (https://openrouter.ai/docs/api-reference/errors): no matter of the key."""
+    try:
+        metadata = _moderated(body).error.metadata or {}
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return not metadata.keys().isdisjoint(("reasons", "flagged_input"))
+
+
+def _own_words(status: int) -> bytes:
+    return error_body(f"the supplier refused the request with status {status}", fault=CALLERS, code="upstream_refused")
+
+
+def _refused(answer: Answer, verdict: Verdict) -> RefusedError:
+    what = f"answered {answer.status}"
+    if verdict is Verdict.REJECTED:
+        return CredentialRefusedError(what, REJECTED_S)
+    if verdict is Verdict.COOLED:
+        return CredentialRefusedError(what, cooling_s(answer.headers.get("retry-after"), datetime.now(UTC)))
+    return RefusedError(what)
