@@ -1,6 +1,7 @@
 """From the request to the catalog's answer, and what becomes of a supplier that lies."""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from modelbus.contracts.records import SupplierRecord
 from modelbus.contracts.sync import Listing, ListingFetched, SyncFailed
 from modelbus.simulator import Fault, Rule
 from modelbus.sync.actions import listings
+from modelbus.sync.domain.runs import KEPT_FOR
 from running import SERVICE_TOKEN, eventually
 from sync.catalog_stand_in import a_credential, a_supplier
 from sync.running_sync import RunningSync
@@ -328,3 +330,21 @@ async def test_a_fault_of_ours_ends_the_run_and_stops_nobody(
 
     assert (run["status"], run["reason"]) == ("failed", "a fault of ours: KeyError")
     assert again["status"] == "fetched"
+
+
+async def test_a_request_older_than_what_is_remembered_makes_no_run(sync: RunningSync) -> None:
+    supplier, run_id = await an_aggregator(sync), uuid4()
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": str(uuid4()),
+        "ce-type": "sync.requested",
+        "ce-source": "/modelbus/catalog",
+        "ce-time": (datetime.now(UTC) - KEPT_FOR - timedelta(days=1)).isoformat(),
+    }
+    asked = SyncRequested(run_id=run_id, supplier_id=supplier.id, cause="schedule")
+
+    await sync.bus.jetstream().publish("sync.requested", asked.model_dump_json().encode(), headers=headers)
+    await sync.listing_of(supplier)
+
+    assert (await sync.http.get(f"/api/v1/runs/{run_id}")).status_code == 404
+    assert (await sync.http.get("/api/v1/parked")).json()["items"] == []

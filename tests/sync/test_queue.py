@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -18,8 +18,8 @@ from modelbus.contracts.sync import ListedModel
 from modelbus.sync.actions import listings, runs
 from modelbus.sync.clients.catalog import Directory
 from modelbus.sync.domain.errors import LeaseLostError
-from modelbus.sync.domain.runs import MOST_TAKES, Run
-from modelbus.sync.jobs import schedule_runs
+from modelbus.sync.domain.runs import KEPT_FOR, MOST_LOSSES, CatalogPoint, Run
+from modelbus.sync.jobs import forget_old, schedule_runs
 from modelbus.sync.store import runs as stored
 from modelbus.sync.store.tables import listings as listing_rows
 from modelbus.sync.store.tables import outbox
@@ -30,6 +30,7 @@ from sync.running_sync import OpenDatabase
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 LONG, OVER = 60.0, -1.0
+NOTHING_KNOWN = CatalogPoint(None, 0)
 
 
 def a_run(supplier_id: UUID | None = None, **fields: object) -> Run:
@@ -46,11 +47,14 @@ async def request(database: Database, *wanted: Run) -> asyncio.Event:
     return wake
 
 
-async def take(database: Database, *, lease_s: float = LONG, known_revision: int = 0) -> Run | None:
+async def take(database: Database, *, lease_s: float = LONG, known: CatalogPoint = NOTHING_KNOWN) -> Run | None:
     async with database.transaction() as session:
-        return await runs.take_run(
-            session, lease_s=lease_s, known_revision=known_revision, name_of=lambda _: "supplier"
-        )
+        return await runs.take_run(session, lease_s=lease_s, known=known, name_of=lambda _: "supplier")
+
+
+async def release(database: Database, held: Run) -> None:
+    async with database.transaction() as session:
+        await runs.release_run(session, held)
 
 
 async def fail(database: Database, held: Run) -> None:
@@ -126,11 +130,26 @@ async def test_postgresql_itself_refuses_a_second_fetching_run_of_a_supplier(ope
 
 async def test_a_run_waits_until_the_worker_knows_what_the_catalog_knew(open_database: OpenDatabase) -> None:
     async with open_database() as database:
-        run = a_run(catalog_revision=7)
+        epoch = uuid4()
+        run = a_run(catalog_epoch=epoch, catalog_revision=7)
         await request(database, run)
 
-        assert await take(database, known_revision=6) is None
-        held = await take(database, known_revision=7)
+        assert await take(database) is None
+        assert await take(database, known=CatalogPoint(epoch, 6)) is None
+        held = await take(database, known=CatalogPoint(epoch, 7))
+
+        assert held is not None
+        assert held.id == run.id
+
+
+async def test_a_run_of_another_epoch_of_the_catalog_does_not_wait_for_a_revision_that_never_comes(
+    open_database: OpenDatabase,
+) -> None:
+    async with open_database() as database:
+        run = a_run(catalog_epoch=uuid4(), catalog_revision=7)
+        await request(database, run)
+
+        held = await take(database, known=CatalogPoint(uuid4(), 3))
 
         assert held is not None
         assert held.id == run.id
@@ -174,8 +193,7 @@ async def test_a_released_run_is_taken_at_once(open_database: OpenDatabase) -> N
         await request(database, a_run())
         held = await take(database)
         assert held is not None
-        async with database.transaction() as session:
-            await runs.release_run(session, held)
+        await release(database, held)
 
         again = await take(database)
 
@@ -183,11 +201,25 @@ async def test_a_released_run_is_taken_at_once(open_database: OpenDatabase) -> N
         assert again.id == held.id
 
 
+async def test_a_run_that_is_given_back_however_often_is_never_given_up(open_database: OpenDatabase) -> None:
+    async with open_database() as database:
+        await request(database, a_run())
+        for _ in range(MOST_LOSSES + 1):
+            held = await take(database)
+            assert held is not None
+            await release(database, held)
+
+        last = await take(database)
+
+        assert last is not None
+        assert (last.status, last.times_taken, last.times_lost) == ("fetching", MOST_LOSSES + 2, 0)
+
+
 async def test_a_run_that_outlives_many_workers_is_given_up_and_told(open_database: OpenDatabase) -> None:
     async with open_database() as database:
         run, next_run = a_run(), a_run(requested_at=NOW + timedelta(seconds=1))
         await request(database, run, next_run)
-        for _ in range(MOST_TAKES):
+        for _ in range(MOST_LOSSES):
             await take(database, lease_s=OVER)
 
         held = await take(database)
@@ -293,3 +325,34 @@ async def test_the_last_five_listings_of_each_supplier_are_kept_and_those_not_ye
             kept = (await session.execute(sa.select(listing_rows.c.supplier_id))).scalars().all()
         assert forgotten == 2
         assert Counter(kept) == {supplier_id: 6, other_id: 1}
+
+
+async def test_old_runs_are_forgotten_but_the_last_fifty_of_each_supplier_and_those_with_a_listing(
+    open_database: OpenDatabase,
+) -> None:
+    busy, quiet = new_id(), new_id()
+    now = datetime.now(UTC)
+    long_ago, lately = now - KEPT_FOR - timedelta(days=1), now - KEPT_FOR + timedelta(days=1)
+
+    def ended(supplier_id: UUID, number: int, at: datetime) -> Run:
+        return a_run(supplier_id, status="failed", requested_at=at + timedelta(seconds=number), ended_at=at)
+
+    listed, unended = a_run(busy, requested_at=long_ago - timedelta(days=1)), a_run(new_id(), requested_at=long_ago)
+    async with open_database() as database:
+        await request(database, listed)
+        held = await take(database)
+        assert held is not None
+        await keep(database, held)
+        async with database.transaction() as session:
+            await runs.refuse_run(session, listed.id, "no", long_ago)
+        old = [ended(busy, number, long_ago) for number in range(53)]
+        recent = [ended(busy, number, lately) for number in range(10)]
+        await request(database, *old, *recent, ended(quiet, 0, long_ago), unended)
+
+        await forget_old(database, outbox)
+
+        # 10 recent ones and 40 old ones are the last fifty; the one with a listing is older than all of them.
+        async with database.reading() as session:
+            kept = Counter((await session.scalars(sa.select(run_rows.c.supplier_id))).all())
+        assert kept == {busy: 51, quiet: 1, unended.supplier_id: 1}
+        assert (await find(database, listed.id)).status == "refused"

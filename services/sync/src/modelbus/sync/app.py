@@ -22,6 +22,7 @@ from modelbus.sync.clients.catalog import KINDS, Directory
 from modelbus.sync.clients.endpoint import Limits
 from modelbus.sync.clients.flavours import find_flavours
 from modelbus.sync.clients.suppliers import Suppliers
+from modelbus.sync.domain.runs import CatalogPoint
 from modelbus.sync.events import hear_catalog
 from modelbus.sync.jobs import Worker, forget_old, schedule_runs
 from modelbus.sync.settings import Settings
@@ -66,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
             directory,
             suppliers,
             lease_s=settings.sync_lease_s,
-            known_revision=lambda: follower.revision,
+            known=lambda: CatalogPoint(follower.epoch, follower.revision),
             wake=wake,
         )
         return {

@@ -1,6 +1,7 @@
 """What sync hears: the catalog asks for listings, and tells what became of them."""
 
 import asyncio
+from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -8,7 +9,7 @@ from modelbus.chassis.hearing import Heard, Hearing
 from modelbus.contracts.bus import SYNC_HEARS_CATALOG
 from modelbus.contracts.catalog import CatalogSynced, ListingRefused, SyncRequested
 from modelbus.sync.actions import runs
-from modelbus.sync.domain.runs import Counts, Run
+from modelbus.sync.domain.runs import KEPT_FOR, Counts, Run
 
 
 def hear_catalog(wake: asyncio.Event) -> Hearing:
@@ -18,12 +19,15 @@ def hear_catalog(wake: asyncio.Event) -> Hearing:
     @hearing.hear(SyncRequested)
     async def request_run(session: AsyncSession, heard: Heard[SyncRequested]) -> None:
         asked = heard.event
+        if heard.envelope.time < datetime.now(UTC) - KEPT_FOR:
+            return  # The stream is told again from its beginning: a run that is forgotten must not be made anew.
         run = Run(
             id=asked.run_id,
             supplier_id=asked.supplier_id,
             cause=asked.cause,
             requested_at=heard.envelope.time,
             # The event may overtake the very credential that it is about, which comes by the feed.
+            catalog_epoch=heard.envelope.epoch,
             catalog_revision=heard.revision,
         )
         await runs.request_run(session, run, wake)

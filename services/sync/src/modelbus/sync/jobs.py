@@ -16,7 +16,7 @@ from modelbus.sync.actions import listings, runs
 from modelbus.sync.clients.catalog import Directory
 from modelbus.sync.clients.suppliers import Answered, Suppliers
 from modelbus.sync.domain.errors import FetchFailedError, LeaseLostError
-from modelbus.sync.domain.runs import Run
+from modelbus.sync.domain.runs import CatalogPoint, Run
 
 POLL_S = 1.0
 OUTBOX_KEPT = timedelta(days=7)
@@ -27,8 +27,8 @@ log = logger(__name__)
 class Worker:
     """Brings runs to their end, one after another.
 
-    It holds each on a lease of `lease_s` seconds, renewed while it lives. `known_revision` answers what is known of
-    the catalog.
+    It holds each on a lease of `lease_s` seconds, renewed while it lives. `known` answers what is known of the
+    catalog.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class Worker:
         suppliers: Suppliers,
         *,
         lease_s: float,
-        known_revision: Callable[[], int],
+        known: Callable[[], CatalogPoint],
         wake: asyncio.Event,
     ) -> None:
         self._database = database
         self._directory = directory
         self._suppliers = suppliers
         self._lease_s = lease_s
-        self._known_revision = known_revision
+        self._known = known
         self._wake = wake
 
     async def work(self) -> None:
@@ -62,7 +62,7 @@ class Worker:
             run = await runs.take_run(
                 session,
                 lease_s=self._lease_s,
-                known_revision=self._known_revision(),
+                known=self._known(),
                 name_of=self._directory.name_of,
             )
         if run is None:
@@ -128,9 +128,10 @@ async def schedule_runs(database: Database, directory: Directory, wake: asyncio.
 
 
 async def forget_old(database: Database, outbox: Outbox) -> None:
-    """Delete listings and told events that are no longer needed."""
+    """Delete listings, runs and told events that are no longer needed."""
     async with database.transaction() as session:
-        forgotten = await listings.forget_old_listings(session)
+        gone_listings = await listings.forget_old_listings(session)
+        gone_runs = await runs.forget_old_runs(session)
         await outbox.forget(session, before=datetime.now(UTC) - OUTBOX_KEPT)
-    if forgotten:
-        log.info("old listings are forgotten", listings=forgotten)
+    if gone_listings or gone_runs:
+        log.info("old listings and runs are forgotten", listings=gone_listings, runs=gone_runs)

@@ -13,9 +13,11 @@ from modelbus.chassis.ids import new_id
 from modelbus.contracts.records import SupplierRecord
 from modelbus.contracts.sync import SyncFailed
 from modelbus.sync.domain.names import readable
-from modelbus.sync.domain.runs import MOST_TAKES, Cause, Counts, Run, Status
+from modelbus.sync.domain.runs import KEPT_FOR, MOST_LOSSES, CatalogPoint, Cause, Counts, Run, Status
 from modelbus.sync.domain.schedule import due_at
 from modelbus.sync.store import runs
+
+KEPT = 50
 
 
 async def request_run(session: AsyncSession, run: Run, wake: asyncio.Event) -> None:
@@ -54,20 +56,20 @@ async def request_due_listings(
 
 
 async def take_run(
-    session: AsyncSession, *, lease_s: float, known_revision: int, name_of: Callable[[UUID], str | None]
+    session: AsyncSession, *, lease_s: float, known: CatalogPoint, name_of: Callable[[UUID], str | None]
 ) -> Run | None:
     """Take up the next run on a lease; None when there is nothing to do.
 
-    `known_revision` and `name_of` are what the worker knows of the catalog and its suppliers.
+    `known` and `name_of` are what the worker knows of the catalog and its suppliers.
     """
-    while (run := await runs.lock_next_run(session, known_revision=known_revision)) is not None:
-        now = datetime.now(UTC)
+    while (found := await runs.lock_next_run(session, known)) is not None:
+        run, now = found.lose(), datetime.now(UTC)
         if not run.is_hopeless:
             name = name_of(run.supplier_id) or run.supplier_name
             taken = run.take(name, now, await runs.lease_end(session, lease_s))
             await runs.save_run(session, taken)
             return taken
-        await _fail(session, run, f"the worker was lost {MOST_TAKES} times while it fetched", attempts=0)
+        await _fail(session, run, f"the worker was lost {MOST_LOSSES} times while it fetched", attempts=0)
     return None
 
 
@@ -112,6 +114,11 @@ async def refuse_run(session: AsyncSession, run_id: UUID, reason: str, at: datet
     run = await runs.lock_run(session, run_id)
     if run is not None:
         await runs.save_run(session, run.refuse(readable(reason), at))
+
+
+async def forget_old_runs(session: AsyncSession) -> int:
+    """Delete runs that ended long ago, but none of the newest of each supplier; answer how many went."""
+    return await runs.delete_old(session, keep=KEPT, ended_before=datetime.now(UTC) - KEPT_FOR)
 
 
 async def _fail(session: AsyncSession, run: Run, reason: str, *, attempts: int) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from modelbus.chassis.service import Reading, Transaction
 from modelbus.contracts.sync import LeftOut
@@ -62,6 +62,17 @@ class RunPage(BaseModel):
     next_cursor: UUID | None
 
 
+class RunQuery(BaseModel):
+    """Which runs to list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    supplier_id: UUID | None = None
+    status: Status | None = None
+    limit: int = Field(default=50, ge=1, le=200)
+    cursor: UUID | None = None
+
+
 class RunRequest(BaseModel):
     """Whom to ask; nobody named means every active supplier."""
 
@@ -77,17 +88,13 @@ class Requested(BaseModel):
 
 
 @routes.get("")
-async def list_runs(
-    session: Reading,
-    supplier_id: UUID | None = None,
-    status: Status | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: UUID | None = None,
-) -> RunPage:
+async def list_runs(session: Reading, asked: Annotated[RunQuery, Query()]) -> RunPage:
     """List runs, newest first."""
-    found = await runs.list_runs(session, limit=limit + 1, before=cursor, supplier_id=supplier_id, status=status)
-    more = len(found) > limit
-    items = [RunView.model_validate(run) for run in found[:limit]]
+    found = await runs.list_runs(
+        session, limit=asked.limit + 1, before=asked.cursor, supplier_id=asked.supplier_id, status=asked.status
+    )
+    more = len(found) > asked.limit
+    items = [RunView.model_validate(run) for run in found[: asked.limit]]
     return RunPage(items=items, next_cursor=items[-1].id if more else None)
 
 

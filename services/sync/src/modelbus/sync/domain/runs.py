@@ -1,11 +1,13 @@
 """A run is one attempt to learn what a supplier offers, from the request to the catalog's answer."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-MOST_TAKES = 5
+MOST_LOSSES = 5
+KEPT_FOR = timedelta(days=90)
+"""How long a run that has ended is remembered at least."""
 
 
 class Cause(StrEnum):
@@ -39,6 +41,15 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogPoint:
+    """A point in the catalog's history; revisions of different epochs can't be compared."""
+
+    epoch: UUID | None
+    """None before anything is known."""
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run; what it has not come to yet is None."""
 
@@ -46,15 +57,18 @@ class Run:
     supplier_id: UUID
     cause: str
     requested_at: datetime
+    catalog_epoch: UUID | None = None
     catalog_revision: int = 0
-    """What the catalog knew when it asked; a worker that knows less waits."""
+    """What the catalog knew when it asked; a worker that knows less of the same epoch waits."""
     status: str = Status.REQUESTED
     supplier_name: str | None = None
     reason: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     times_taken: int = 0
-    """How often a worker took it up; the number also tells the present holder from earlier ones."""
+    """How often a worker took it up; the number tells the present holder from earlier ones."""
+    times_lost: int = 0
+    """How often the worker that held it died; one that gives it back does not count."""
     leased_until: datetime | None = None
     attempts: int = 0
     """Requests that the supplier got."""
@@ -70,7 +84,7 @@ class Run:
     @property
     def is_hopeless(self) -> bool:
         """Tell whether it has outlived so many workers that it may well be what ends them."""
-        return self.times_taken >= MOST_TAKES
+        return self.times_lost >= MOST_LOSSES
 
     def take(self, supplier_name: str | None, at: datetime, leased_until: datetime) -> "Run":
         """Give it to a worker."""
@@ -90,6 +104,10 @@ class Run:
     def release(self) -> "Run":
         """Let another worker take it at once."""
         return replace(self, status=Status.REQUESTED, leased_until=None)
+
+    def lose(self) -> "Run":
+        """Record that the worker died over it, if one had it."""
+        return replace(self.release(), times_lost=self.times_lost + 1) if self.status == Status.FETCHING else self
 
     def fetch(self, *, digest: str, listed: int, left_out: int, attempts: int) -> "Run":
         """Record that there is a listing; the catalog is next."""

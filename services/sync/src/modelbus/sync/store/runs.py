@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.sync.domain.errors import LeaseLostError, RunNotFoundError
-from modelbus.sync.domain.runs import Run, Status
-from modelbus.sync.store.tables import runs
+from modelbus.sync.domain.runs import CatalogPoint, Run, Status
+from modelbus.sync.store.tables import listings, runs
 
 
 async def insert_run(session: AsyncSession, run: Run) -> bool:
@@ -67,14 +67,18 @@ async def newest_runs(session: AsyncSession, supplier_ids: Sequence[UUID]) -> di
     return {row.supplier_id: _run(row) for row in rows}
 
 
-async def lock_next_run(session: AsyncSession, *, known_revision: int) -> Run | None:
+async def lock_next_run(session: AsyncSession, known: CatalogPoint) -> Run | None:
     """Lock the run that has waited longest and may be taken up now, or one whose worker has died.
 
     Takers follow one another until they commit: two that look at once would find two runs of one supplier.
     """
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("sync.take"))))
     other = runs.alias("other")
-    is_waiting = (runs.c.status == Status.REQUESTED) & (runs.c.catalog_revision <= known_revision)
+    is_known = runs.c.catalog_revision <= known.revision
+    if known.epoch is not None:
+        # After a restore the catalog counts anew: what it asked for before would wait for ever.
+        is_known |= runs.c.catalog_epoch != known.epoch
+    is_waiting = (runs.c.status == Status.REQUESTED) & is_known
     is_orphaned = (runs.c.status == Status.FETCHING) & (runs.c.leased_until < sa.func.now())
     is_supplier_busy = (
         sa.select(other.c.id)
@@ -106,6 +110,25 @@ async def lock_held_run(session: AsyncSession, held: Run) -> Run:
 async def lock_run(session: AsyncSession, run_id: UUID) -> Run | None:
     """Lock the run; None if there is none."""
     return await _one(session, sa.select(runs).where(runs.c.id == run_id).with_for_update())
+
+
+async def delete_old(session: AsyncSession, *, keep: int, ended_before: datetime) -> int:
+    """Delete runs that ended before that time, and answer how many went.
+
+    The last `keep` of each supplier stay, and those whose listing is kept.
+    """
+    newer = runs.alias("newer")
+    last_to_stay = (
+        sa.select(newer.c.requested_at)
+        .where(newer.c.supplier_id == runs.c.supplier_id)
+        .order_by(newer.c.requested_at.desc())
+        .offset(keep - 1)
+        .limit(1)
+        .scalar_subquery()
+    )
+    is_listing_kept = sa.select(listings.c.run_id).where(listings.c.run_id == runs.c.id).exists()
+    old = (runs.c.ended_at < ended_before) & (runs.c.requested_at < last_to_stay) & ~is_listing_kept
+    return len((await session.execute(sa.delete(runs).where(old).returning(runs.c.id))).all())
 
 
 async def try_schedule_lock(session: AsyncSession) -> bool:
