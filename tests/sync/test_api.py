@@ -137,7 +137,7 @@ async def test_what_is_not_there_is_a_problem_document(sync: RunningSync, path: 
 async def test_a_query_field_that_does_not_exist_is_refused_by_name(sync: RunningSync) -> None:
     answer = await sync.http.get("/api/v1/runs", params={"supplier": "x"})
 
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "supplier")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "query.supplier")
 
 
 @pytest.mark.parametrize(
