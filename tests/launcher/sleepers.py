@@ -26,7 +26,8 @@ while True:
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
 )
-PATIENCE_S = 0.5
+PATIENCE_S = 2.0
+"""Enough for a polite one on a busy machine to have its say."""
 
 
 class Sleeper(Program):
