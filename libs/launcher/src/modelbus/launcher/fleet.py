@@ -94,7 +94,8 @@ class Fleet:
         living = [program for program in (*self._steps, *self.programs) if program.is_running]
         self._guard.end()
         while living or self._guard.is_running:
-            for program in [program for program in living if not program.is_running]:
+            # Asked in the order of start and told in that of stopping: what ended between two looks stays in order.
+            for program in reversed([program for program in living if not program.is_running]):
                 living.remove(program)
                 self._progress.say(f"{program.name} has stopped")
             if living and not self._guard.is_running:
