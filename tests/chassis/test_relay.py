@@ -177,9 +177,7 @@ async def test_a_restored_database_begins_a_new_epoch_beyond_what_was_told(
     async with relaying(catalog_database, bus):
         await commit(catalog_database, 5)
         await eventually(lambda: _has(bus, 5))
-    async with catalog_database.transaction() as session:
-        await session.execute(sa.delete(outbox.rows).where(outbox.rows.c.revision > 2))
-        await session.execute(sa.update(outbox.head).values(version=2))
+    await restore(catalog_database, revision=2)
 
     async with relaying(catalog_database, bus):
         await eventually(lambda: _has(bus, 6))
@@ -196,9 +194,7 @@ async def test_a_restored_database_that_has_moved_on_begins_a_new_epoch_too(
     async with relaying(catalog_database, bus):
         await commit(catalog_database, 5)
         await eventually(lambda: _has(bus, 5))
-    async with catalog_database.transaction() as session:
-        await session.execute(sa.delete(outbox.rows).where(outbox.rows.c.revision > 2))
-        await session.execute(sa.update(outbox.head).values(version=2))
+    await restore(catalog_database, revision=2)
     # Another history reaches the numbers that were told before: 3 to 8 mean something else now.
     await commit(catalog_database, 6)
 
@@ -218,6 +214,13 @@ async def test_an_epoch_never_sets_the_head_back(catalog_database: Database, bus
     await commit(catalog_database)
 
     assert cursor.revision == 5
+
+
+async def restore(database: Database, revision: int) -> None:
+    """Put the database back to where it was at that revision, as a backup does."""
+    async with database.transaction() as session:
+        await session.execute(sa.delete(outbox.rows).where(outbox.rows.c.revision > revision))
+        await session.execute(sa.update(outbox.head).values(version=revision))
 
 
 async def epoch(database: Database) -> UUID:
