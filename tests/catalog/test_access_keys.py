@@ -95,7 +95,7 @@ async def test_put_sets_every_field_and_patch_only_those_given_and_the_key_stays
     patched = (await http.patch(path, json={"name": "renamed"})).json()
     put = (await http.put(path, json={"name": "whole"})).json()
 
-    assert patched == {**made, "name": "renamed", "updated_at": patched["updated_at"]}
+    assert patched == {**made, "name": "renamed", "version": 2, "updated_at": patched["updated_at"]}
     assert patched["updated_at"] > made["updated_at"]
     assert (put["name"], put["expires_at"], put["model_ids"]) == ("whole", None, None)
     assert "key" not in patched

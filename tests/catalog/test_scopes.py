@@ -51,9 +51,10 @@ async def test_put_sets_every_field_and_patch_only_those_given(http: httpx.Async
     without_default = (await http.patch(path, json={"default_model_id": None})).json()
     put = (await http.put(path, json={"name": "whole", "model_ids": [two]})).json()
 
-    assert renamed == {**scope, "name": "renamed", "is_active": False, "updated_at": renamed["updated_at"]}
+    changed = {"version": 2, "updated_at": renamed["updated_at"]}
+    assert renamed == {**scope, "name": "renamed", "is_active": False, **changed}
     assert renamed["updated_at"] > scope["updated_at"]
-    assert moved == {**renamed, "model_ids": [three, one], "updated_at": moved["updated_at"]}
+    assert moved == {**renamed, "model_ids": [three, one], "version": 3, "updated_at": moved["updated_at"]}
     assert without_default["default_model_id"] is None
     assert (put["name"], put["description"], put["is_active"], put["model_ids"]) == ("whole", None, True, [two])
     assert [[str(each) for each in event.record.model_ids] for event in await told(ScopeChanged)] == [

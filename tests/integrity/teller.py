@@ -19,16 +19,13 @@ from modelbus.contracts.catalog import CHANGES, RecordChanged
 from modelbus.contracts.envelope import Envelope
 from modelbus.contracts.event import Event
 from modelbus.contracts.feed import Head, Snapshot, digest_text, record_digest
-from modelbus.contracts.records import (
+from modelbus.contracts.records import CostPrices, ModelRecord, Record, SourceRecord
+from modelbus.contracts.routing import (
     ChainRecord,
     ChainStepRecord,
     ComplexityLevelRecord,
     ComplexityRecord,
-    CostPrices,
-    ModelRecord,
-    Record,
     ScopeRecord,
-    SourceRecord,
 )
 from running import SERVICE_TOKEN
 

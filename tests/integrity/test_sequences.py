@@ -22,15 +22,15 @@ from modelbus.contracts.catalog import (
     ScopeChanged,
     SourceChanged,
 )
-from modelbus.contracts.records import (
+from modelbus.contracts.records import Record
+from modelbus.contracts.references import ReferenceStale
+from modelbus.contracts.routing import (
     ChainRecord,
     ChainStepRecord,
     ComplexityLevelRecord,
     ComplexityRecord,
-    Record,
     ScopeRecord,
 )
-from modelbus.contracts.references import ReferenceStale
 from modelbus.integrity.actions.holders import learn_holder
 from modelbus.integrity.actions.index import load_snapshot
 from modelbus.integrity.actions.targets import learn_model, learn_source

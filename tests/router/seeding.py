@@ -11,7 +11,7 @@ from modelbus.chassis import last_known_good
 from modelbus.chassis.feed import Applied
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.secrets import Vault
-from modelbus.contracts import records
+from modelbus.contracts import access, records, routing
 from modelbus.contracts.feed import Snapshot, digest_text, record_digest
 from modelbus.router.cache.table import SHELVES, Table
 from running import MASTER_KEY
@@ -88,19 +88,19 @@ class Seed:
 
     def chain(
         self, name: str, *steps: records.ModelRecord | records.SourceRecord, is_active: bool = True
-    ) -> records.ChainRecord:
+    ) -> routing.ChainRecord:
         written = [
-            records.ChainStepRecord(id=new_id(), model_id=step.model_id, source_id=step.id)
+            routing.ChainStepRecord(id=new_id(), model_id=step.model_id, source_id=step.id)
             if isinstance(step, records.SourceRecord)
-            else records.ChainStepRecord(id=new_id(), model_id=step.id)
+            else routing.ChainStepRecord(id=new_id(), model_id=step.id)
             for step in steps
         ]
-        return self.put(records.ChainRecord(id=new_id(), name=name, is_active=is_active, steps=written))
+        return self.put(routing.ChainRecord(id=new_id(), name=name, is_active=is_active, steps=written))
 
-    def key(self, text: str = "mb-test-key", **fields: Any) -> records.AccessKeyRecord:
+    def key(self, text: str = "mb-test-key", **fields: Any) -> access.AccessKeyRecord:
         usual: dict[str, Any] = {"name": "key", "is_active": True, "expires_at": None, "model_ids": None}
         digest = sha256(text.encode()).hexdigest()
-        return self.put(records.AccessKeyRecord(id=new_id(), key_hash=digest, **(usual | fields)))
+        return self.put(access.AccessKeyRecord(id=new_id(), key_hash=digest, **(usual | fields)))
 
     def bodies(self) -> dict[str, dict[UUID, bytes]]:
         return {

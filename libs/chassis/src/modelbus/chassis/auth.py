@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from modelbus.chassis.callers import Caller, Role
 from modelbus.chassis.problems import problem, respond
 
 ADMINISTRATOR = "administrator"
@@ -42,7 +43,9 @@ class Gate:
         elif role == SERVICE and not scope["path"].startswith(self._for_services or ("\0",)):
             refused = respond(problem(403, "forbidden", "a service's token does not open this path"))
         else:
-            scope.setdefault("state", {})["caller"] = role
+            scope.setdefault("state", {})["caller"] = Caller(
+                name=role, role=Role.ADMIN if role == ADMINISTRATOR else Role.SERVICE
+            )
             await self._app(scope, receive, send)
             return
         await refused(scope, receive, send)

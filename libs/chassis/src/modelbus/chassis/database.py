@@ -1,26 +1,34 @@
 """PostgreSQL: the doors open transactions here, write through `transaction`, read through `reading`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
+from modelbus.chassis.callers import Caller
 from modelbus.chassis.outbox import Outbox
 
 STATEMENT_TIMEOUT_MS = 60_000
 LOCK_TIMEOUT_MS = 15_000
 CONNECT_TIMEOUT_S = 5
 
+type Finish = Callable[[AsyncSession], Awaitable[None]]
+"""What is written at the end of every transaction, just before its events."""
+
 
 class Database:
     """Sessions of one service on its own schema."""
 
-    def __init__(self, url: str, *, service: str, pool: int = 10, outbox: Outbox | None = None) -> None:
+    def __init__(
+        self, url: str, *, service: str, pool: int = 10, outbox: Outbox | None = None, finish: Finish | None = None
+    ) -> None:
         self.dsn = plain_dsn(url)
         """The URL as asyncpg takes it, for the connections that need no session."""
         self.outbox = outbox
+        self._finish = finish
+        self._self = Caller.system(service)
         self._engine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
             pool_size=pool,
@@ -41,13 +49,17 @@ class Database:
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False, autoflush=False)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, caller: Caller | None = None) -> AsyncIterator[AsyncSession]:
         """Open a transaction that commits, events included, when the block ends without an error.
 
-        The events' numbers are taken as the last statement, so the head stays locked only until the commit.
+        `caller` is for whom it is done: `session.info["caller"]`; without one, the service itself. The events'
+        numbers are taken as the last statement, so the head stays locked only until the commit.
         """
         async with self._sessions() as session, session.begin():
+            session.info["caller"] = caller or self._self
             yield session
+            if self._finish is not None:
+                await self._finish(session)
             if self.outbox is not None:
                 await self.outbox.flush(session)
 

@@ -99,11 +99,18 @@ async def record(session: AsyncSession, event: Event) -> None:
             "subject": None if about is None else str(about),
             "schema_version": event.version,
             "body": event.model_dump_json(),
-            "correlation_id": context.get("correlation_id") or context.get("request_id"),
+            "correlation_id": correlation_id(),
             "trace_parent": context.get("traceparent"),
             "recorded_at": datetime.now(UTC),
         }
     )
+
+
+def correlation_id() -> str | None:
+    """Answer what joins all that one request, or one message, caused."""
+    context = get_contextvars()
+    found: str | None = context.get("correlation_id") or context.get("request_id")
+    return found
 
 
 def recorded_so_far(session: AsyncSession) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from modelbus.chassis.idempotency import IdempotencyKeyMalformedError, IdempotencyKeyReusedError
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import TRY_AGAIN_STATES, is_outage
 from modelbus.chassis.parking import NotParkedError, RetryFailedError
@@ -18,7 +19,12 @@ from modelbus.contracts.problems import FieldError, Problem
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = "1"
 
-_OWN: Mapping[type[Exception], int] = {NotParkedError: 404, RetryFailedError: 409}
+_OWN: Mapping[type[Exception], int] = {
+    NotParkedError: 404,
+    RetryFailedError: 409,
+    IdempotencyKeyMalformedError: 400,
+    IdempotencyKeyReusedError: 422,
+}
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNIQUE_VIOLATION, _FOREIGN_KEY_VIOLATION = "23505", "23503"
 _DATA_EXCEPTION_CLASS = "22"

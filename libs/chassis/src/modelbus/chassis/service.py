@@ -18,6 +18,7 @@ from structlog.contextvars import bound_contextvars
 
 from modelbus.chassis import auth, health, problems
 from modelbus.chassis.database import Database
+from modelbus.chassis.idempotency import claim_for
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.logs import configure_logs, logger
 from modelbus.chassis.loops import stop
@@ -39,7 +40,11 @@ log = logger(__name__)
 
 async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
     database: Database = request.app.state.database
-    async with database.transaction() as session:
+    async with database.transaction(request.state.caller) as session:
+        # For the audit log, and for whoever has to know whether the thing is still as the caller saw it.
+        session.info["action"] = f"{request.method} {request.scope['route'].path}"
+        session.info["if_match"] = request.headers.get("if-match")
+        await claim_for(request, session)
         yield session
     request.state.revision = committed_revision(session)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
-from modelbus.contracts import records
+from modelbus.contracts import access, labels, records, routing
 from modelbus.contracts.event import Event
 
 
@@ -35,48 +35,92 @@ class SupplierChanged(RecordChanged[records.SupplierRecord]):
     """A supplier was created, changed or deleted."""
 
     type: ClassVar[str] = "supplier.changed"
+    version: ClassVar[str] = "1-1"
 
 
 class CredentialChanged(RecordChanged[records.CredentialRecord]):
     """A credential was created, changed or deleted; the secret is sealed."""
 
     type: ClassVar[str] = "credential.changed"
+    version: ClassVar[str] = "1-1"
 
 
 class ModelChanged(RecordChanged[records.ModelRecord]):
     """A model was created, changed or deleted, or its availability flipped."""
 
     type: ClassVar[str] = "model.changed"
+    version: ClassVar[str] = "1-1"
 
 
 class SourceChanged(RecordChanged[records.SourceRecord]):
     """A source was created, changed or deleted, or its availability flipped."""
 
     type: ClassVar[str] = "source.changed"
+    version: ClassVar[str] = "1-1"
 
 
-class ChainChanged(RecordChanged[records.ChainRecord]):
+class ChainChanged(RecordChanged[routing.ChainRecord]):
     """A fallback chain was created, changed or deleted."""
 
     type: ClassVar[str] = "chain.changed"
+    version: ClassVar[str] = "1-1"
 
 
-class ComplexityChanged(RecordChanged[records.ComplexityRecord]):
+class ComplexityChanged(RecordChanged[routing.ComplexityRecord]):
     """A complexity routing was created, changed or deleted."""
 
     type: ClassVar[str] = "complexity.changed"
+    version: ClassVar[str] = "1-1"
 
 
-class ScopeChanged(RecordChanged[records.ScopeRecord]):
+class ScopeChanged(RecordChanged[routing.ScopeRecord]):
     """A scope was created, changed or deleted."""
 
     type: ClassVar[str] = "scope.changed"
+    version: ClassVar[str] = "1-1"
 
 
-class AccessKeyChanged(RecordChanged[records.AccessKeyRecord]):
+class StrategyChanged(RecordChanged[routing.StrategyRecord]):
+    """A cost strategy was created, changed or deleted."""
+
+    type: ClassVar[str] = "strategy.changed"
+
+
+class PriceChanged(RecordChanged[records.PriceRecord]):
+    """What consumers are charged for a model came into force or ceased."""
+
+    type: ClassVar[str] = "price.changed"
+
+
+class CapabilityChanged(RecordChanged[labels.CapabilityRecord]):
+    """A capability was created, changed or deleted."""
+
+    type: ClassVar[str] = "capability.changed"
+
+
+class CategoryChanged(RecordChanged[labels.CategoryRecord]):
+    """A category was created, changed, moved or deleted."""
+
+    type: ClassVar[str] = "category.changed"
+
+
+class TagChanged(RecordChanged[labels.TagRecord]):
+    """A tag was created, changed or deleted."""
+
+    type: ClassVar[str] = "tag.changed"
+
+
+class ConsumerChanged(RecordChanged[access.ConsumerRecord]):
+    """A consumer was created, changed or deleted."""
+
+    type: ClassVar[str] = "consumer.changed"
+
+
+class AccessKeyChanged(RecordChanged[access.AccessKeyRecord]):
     """An access key was created, changed or deleted; only its hash is told."""
 
     type: ClassVar[str] = "access_key.changed"
+    version: ClassVar[str] = "1-1"
 
 
 class ModelAvailable(Event):
@@ -214,9 +258,15 @@ CHANGES: dict[str, type[RecordChanged[Any]]] = {
     records.CredentialRecord.kind: CredentialChanged,
     records.ModelRecord.kind: ModelChanged,
     records.SourceRecord.kind: SourceChanged,
-    records.ChainRecord.kind: ChainChanged,
-    records.ComplexityRecord.kind: ComplexityChanged,
-    records.ScopeRecord.kind: ScopeChanged,
-    records.AccessKeyRecord.kind: AccessKeyChanged,
+    routing.ChainRecord.kind: ChainChanged,
+    routing.ComplexityRecord.kind: ComplexityChanged,
+    routing.ScopeRecord.kind: ScopeChanged,
+    routing.StrategyRecord.kind: StrategyChanged,
+    records.PriceRecord.kind: PriceChanged,
+    labels.CapabilityRecord.kind: CapabilityChanged,
+    labels.CategoryRecord.kind: CategoryChanged,
+    labels.TagRecord.kind: TagChanged,
+    access.ConsumerRecord.kind: ConsumerChanged,
+    access.AccessKeyRecord.kind: AccessKeyChanged,
 }
 """The change event of each kind of record."""

@@ -4,9 +4,9 @@ A `<kind>.changed` event carries the whole new record, or `deleted`. Enumeration
 of an older version must be able to read a value that it does not know.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,6 +48,12 @@ class SupplierRecord(Record):
     """A model missing from that many listings in a row counts as removed."""
     sync_interval_s: int
     """Seconds between scheduled listings; 0 means only on demand."""
+    description: str | None = None
+    website: str | None = None
+    docs_url: str | None = None
+    logo_url: str | None = None
+    category: str | None = None
+    """A word by which administrators group suppliers."""
 
 
 class CredentialRecord(Record):
@@ -64,6 +70,40 @@ class CredentialRecord(Record):
     """Lower is tried first."""
     state: str
     """`ok`, `cooling` or `dead`."""
+    weight: int = 1
+    """Share of the calls among credentials of equal priority."""
+    model_ids: list[UUID] | None = None
+    """The models that it may be used for; None means every model."""
+    rpm_limit: int | None = None
+    """Requests per minute that the supplier allows; None is unknown."""
+    tpm_limit: int | None = None
+    """Tokens per minute that the supplier allows; None is unknown."""
+
+
+class ModelCapabilityRecord(BaseModel):
+    """A capability that a model has, with its settings for this model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    capability_id: UUID
+    config: dict[str, Any]
+
+
+class ModelParameterRecord(BaseModel):
+    """A parameter of requests to a model: the value when the caller gives none, and the bounds of what may be given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """As in the request's body, for instance `temperature`."""
+    parameter_type: str
+    """`int`, `float`, `bool`, `string` or `json`."""
+    default: Any = None
+    """None leaves it to the supplier."""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: list[Any] | None = None
+    """The only values that may be given; None leaves it open."""
 
 
 class ModelRecord(Record):
@@ -84,6 +124,27 @@ class ModelRecord(Record):
     """True while it is active and at least one source of it is available."""
     reason: str | None
     """Why it is not available; None while it is."""
+    custom_name: str | None = None
+    """What administrators call it instead of the display name."""
+    description: str | None = None
+    sub_type: str | None = None
+    knowledge_cutoff: date | None = None
+    lifecycle: str = "active"
+    """`active`, `deprecated` or `retired`."""
+    deprecated_at: datetime | None = None
+    retires_at: datetime | None = None
+    replacement_model_id: UUID | None = None
+    """The model that its users should move to."""
+    tier: str = "free"
+    """The tier that a consumer needs at least: `free`, `pro`, `max` or `own`."""
+    is_featured: bool = False
+    is_default: bool = False
+    """Serves requests of its type that name no model."""
+    capabilities: list[ModelCapabilityRecord] = Field(default_factory=list)
+    parameters: list[ModelParameterRecord] = Field(default_factory=list)
+    category_ids: list[UUID] = Field(default_factory=list)
+    tag_ids: list[UUID] = Field(default_factory=list)
+    """Tags given by hand and by rule."""
 
 
 Price = Annotated[Decimal, Field(ge=0, lt=1_000_000_000, allow_inf_nan=False)]
@@ -121,68 +182,22 @@ class SourceRecord(Record):
     """Lower is tried first."""
     weight: int
     cost: CostPrices
+    """In force now."""
+    protocol: str | None = None
+    """How requests to this offer are spoken; None means like the supplier."""
+    features: dict[str, bool] | None = None
+    """What this offer can do otherwise than its model: capability name to whether it has it."""
+    health: str = "unknown"
+    """What probes and traffic say right now: `healthy`, `degraded`, `down` or `unknown`."""
 
 
-class ChainStepRecord(BaseModel):
-    """One step of a chain: a model, or one exact source of it."""
+class PriceRecord(Record):
+    """What consumers are charged for a model in a period that has begun and not ended."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: ClassVar[str] = "price"
 
-    id: UUID
     model_id: UUID
-    source_id: UUID | None = None
-
-
-class ChainRecord(Record):
-    """Ordered fallback steps under a name that callers use like a model's."""
-
-    kind: ClassVar[str] = "chain"
-
-    name: str
-    is_active: bool
-    steps: list[ChainStepRecord]
-
-
-class ComplexityLevelRecord(BaseModel):
-    """The models that serve requests of one level, best first."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    level: str
-    """`trivial`, `easy`, `medium`, `hard` or `expert`."""
-    model_ids: list[UUID]
-
-
-class ComplexityRecord(Record):
-    """Which models serve which level of complexity."""
-
-    kind: ClassVar[str] = "complexity"
-
-    name: str
-    is_active: bool
-    levels: list[ComplexityLevelRecord]
-
-
-class ScopeRecord(Record):
-    """A business domain with its own set of models."""
-
-    kind: ClassVar[str] = "scope"
-
-    name: str
-    is_active: bool
-    model_ids: list[UUID]
-    default_model_id: UUID | None
-
-
-class AccessKeyRecord(Record):
-    """What a consumer presents; only its hash is known."""
-
-    kind: ClassVar[str] = "access_key"
-
-    name: str
-    key_hash: str
-    """SHA-256 of the whole key, lower-case hexadecimal; keys carry 256 bits of chance, so no salt is needed."""
-    is_active: bool
-    expires_at: datetime | None
-    model_ids: list[UUID] | None
-    """The models it may call; None means every model."""
+    charge: CostPrices
+    valid_from: datetime
+    valid_until: datetime | None
+    """The first moment at which it is no longer in force; None while no end is known."""

@@ -28,6 +28,7 @@ def reseal() -> None:
     """Seal every credential anew under the first master key."""
     import asyncio
 
+    from modelbus.catalog.actions import versions
     from modelbus.catalog.actions.credentials import reseal_credentials
     from modelbus.catalog.store.tables import SCHEMA, outbox
     from modelbus.chassis.database import Database
@@ -35,7 +36,9 @@ def reseal() -> None:
     from modelbus.chassis.settings import DatabaseSettings, MasterKeySettings
 
     async def work() -> int:
-        database = Database(DatabaseSettings().database_url.get_secret_value(), service=SCHEMA, outbox=outbox)
+        database = Database(
+            DatabaseSettings().database_url.get_secret_value(), service=SCHEMA, outbox=outbox, finish=versions.write
+        )
         try:
             async with database.transaction() as session:
                 return await reseal_credentials(session, Vault(MasterKeySettings().master_keys.get_secret_value()))

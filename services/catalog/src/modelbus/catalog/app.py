@@ -7,6 +7,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from modelbus.catalog import events, jobs
+from modelbus.catalog.actions import versions
 from modelbus.catalog.actions.feed import Feed
 from modelbus.catalog.api import (
     access_keys,
@@ -22,7 +23,7 @@ from modelbus.catalog.api import (
 from modelbus.catalog.api.problems import STATUSES
 from modelbus.catalog.clients.sync import SyncClient
 from modelbus.catalog.settings import Settings
-from modelbus.catalog.store.tables import SCHEMA, outbox, parking
+from modelbus.catalog.store.tables import SCHEMA, idempotency, outbox, parking
 from modelbus.chassis import service
 from modelbus.chassis.database import Database
 from modelbus.chassis.hearing import WATCH_EVERY_S
@@ -39,7 +40,11 @@ FOR_SERVICES = ("/api/v1/snapshot", "/api/v1/changes", "/api/v1/head")
 def create_app(settings: Settings) -> FastAPI:
     """Put the catalog together."""
     database = Database(
-        settings.database_url.get_secret_value(), service=SCHEMA, pool=settings.database_pool, outbox=outbox
+        settings.database_url.get_secret_value(),
+        service=SCHEMA,
+        pool=settings.database_pool,
+        outbox=outbox,
+        finish=versions.write,
     )
     bus = Bus(settings.nats_url, service=SCHEMA)
     relay = Relay(database, outbox, bus, CATALOG)
@@ -76,11 +81,8 @@ def create_app(settings: Settings) -> FastAPI:
         statuses=STATUSES,
         for_services=FOR_SERVICES,
     )
-    app.state.database, app.state.vault, app.state.feed = (
-        database,
-        Vault(settings.master_keys.get_secret_value()),
-        the_feed,
-    )
+    app.state.database, app.state.feed, app.state.idempotency = database, the_feed, idempotency
+    app.state.vault = Vault(settings.master_keys.get_secret_value())
     for noun in ROUTES:
         app.include_router(noun.routes)
     app.include_router(parking.routes())

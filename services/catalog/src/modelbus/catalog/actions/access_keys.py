@@ -8,13 +8,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.references import each_of, hold_models
-from modelbus.catalog.actions.telling import access_key_record
+from modelbus.catalog.actions.versions import expect, keep
 from modelbus.catalog.domain.access_keys import AccessKey, hash_of, mint, prefix_of
 from modelbus.catalog.domain.errors import AlreadyExistsError, ExpiryPassedError
+from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import access_keys
-from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
-from modelbus.contracts.catalog import AccessKeyChanged
 
 
 async def create_access_key(session: AsyncSession, fields: dict[str, Any]) -> tuple[AccessKey, str]:
@@ -41,13 +40,14 @@ async def create_access_key(session: AsyncSession, fields: dict[str, Any]) -> tu
         deleted_at=None,
     )
     await access_keys.insert_access_key(session, access_key)
-    await outbox.record(session, AccessKeyChanged.to(access_key_record(access_key)))
+    await keep(session, None, access_key)
     return access_key, key
 
 
 async def change_access_key(session: AsyncSession, access_key_id: UUID, fields: dict[str, Any]) -> AccessKey:
     """Change the given fields; a change that changes nothing tells nothing."""
     access_key = await access_keys.lock_access_key(session, access_key_id)
+    expect(session, access_key)
     now = datetime.now(UTC)
     if fields.get("name", access_key.name) != access_key.name:
         await _refuse_taken_name(session, fields["name"])
@@ -57,20 +57,21 @@ async def change_access_key(session: AsyncSession, access_key_id: UUID, fields: 
     await hold_models(session, each_of("model_ids", fields.get("model_ids") or []))
     if replace(access_key, **fields) == access_key:
         return access_key
-    changed = replace(access_key, **fields, updated_at=now)
+    changed = stamp(replace(access_key, **fields))
     await access_keys.save_access_key(session, changed)
     if changed.model_ids != access_key.model_ids:
         await access_keys.save_models(session, changed)
-    await outbox.record(session, AccessKeyChanged.to(access_key_record(changed)))
+    await keep(session, access_key, changed)
     return changed
 
 
 async def delete_access_key(session: AsyncSession, access_key_id: UUID) -> None:
     """Take the access key out of the catalog; whoever presents it is refused from then on."""
     access_key = await access_keys.lock_access_key(session, access_key_id)
-    now = datetime.now(UTC)
-    await access_keys.save_access_key(session, replace(access_key, deleted_at=now, updated_at=now))
-    await outbox.record(session, AccessKeyChanged.gone(access_key_id))
+    expect(session, access_key)
+    gone = stamp(replace(access_key, deleted_at=datetime.now(UTC)))
+    await access_keys.save_access_key(session, gone)
+    await keep(session, access_key, None)
 
 
 async def _refuse_taken_name(session: AsyncSession, name: str) -> None:

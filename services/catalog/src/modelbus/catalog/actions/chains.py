@@ -10,13 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.names import claim_names
 from modelbus.catalog.actions.references import hold_models
-from modelbus.catalog.actions.telling import chain_record
+from modelbus.catalog.actions.versions import expect, keep
 from modelbus.catalog.domain.chains import Chain, Target, arrange
 from modelbus.catalog.domain.errors import DanglingReferenceError, WrongSourceError
+from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import chains, references
-from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
-from modelbus.contracts.catalog import ChainChanged
 
 
 async def create_chain(session: AsyncSession, fields: dict[str, Any]) -> Chain:
@@ -33,7 +32,7 @@ async def create_chain(session: AsyncSession, fields: dict[str, Any]) -> Chain:
     steps = arrange((), fields["steps"], new_id)
     chain = Chain(**{**fields, "steps": steps}, id=new_id(), created_at=now, updated_at=now, deleted_at=None)
     await chains.insert_chain(session, chain)
-    await outbox.record(session, ChainChanged.to(chain_record(chain)))
+    await keep(session, None, chain)
     return chain
 
 
@@ -42,6 +41,7 @@ async def change_chain(session: AsyncSession, chain_id: UUID, fields: dict[str, 
     if "name" in fields:
         await claim_names(session, [fields["name"]], holder=chain_id)
     chain = await chains.lock_chain(session, chain_id)
+    expect(session, chain)
     if "steps" in fields:
         await _refuse_wrong_targets(session, fields["steps"])
         fields = {**fields, "steps": arrange(chain.steps, fields["steps"], new_id)}
@@ -55,25 +55,26 @@ async def reorder_chain(session: AsyncSession, chain_id: UUID, step_ids: Sequenc
         WrongStepsError: the ids are not exactly those of the chain's steps.
     """
     chain = await chains.lock_chain(session, chain_id)
+    expect(session, chain)
     return await _save(session, chain, chain.reorder(step_ids))
 
 
 async def delete_chain(session: AsyncSession, chain_id: UUID) -> None:
     """Take the chain out of the catalog; its name may be used again."""
     chain = await chains.lock_chain(session, chain_id)
-    now = datetime.now(UTC)
-    await chains.save_chain(session, replace(chain, deleted_at=now, updated_at=now))
-    await outbox.record(session, ChainChanged.gone(chain_id))
+    expect(session, chain)
+    await chains.save_chain(session, stamp(replace(chain, deleted_at=datetime.now(UTC))))
+    await keep(session, chain, None)
 
 
 async def _save(session: AsyncSession, before: Chain, after: Chain) -> Chain:
     if after == before:
         return before
-    changed = replace(after, updated_at=datetime.now(UTC))
+    changed = stamp(after)
     await chains.save_chain(session, changed)
     if changed.steps != before.steps:
         await chains.save_steps(session, changed)
-    await outbox.record(session, ChainChanged.to(chain_record(changed)))
+    await keep(session, before, changed)
     return changed
 
 

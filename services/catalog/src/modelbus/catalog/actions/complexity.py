@@ -9,13 +9,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.references import each_of, hold_models
-from modelbus.catalog.actions.telling import complexity_record
+from modelbus.catalog.actions.versions import expect, keep
 from modelbus.catalog.domain.complexity import ComplexityRouting, LevelModels, in_order
 from modelbus.catalog.domain.errors import AlreadyExistsError
+from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import complexity
-from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
-from modelbus.contracts.catalog import ComplexityChanged
 
 
 async def create_complexity_routing(session: AsyncSession, fields: dict[str, Any]) -> ComplexityRouting:
@@ -32,7 +31,7 @@ async def create_complexity_routing(session: AsyncSession, fields: dict[str, Any
         **{**fields, "levels": levels}, id=new_id(), created_at=now, updated_at=now, deleted_at=None
     )
     await complexity.insert_complexity_routing(session, routing)
-    await outbox.record(session, ComplexityChanged.to(complexity_record(routing)))
+    await keep(session, None, routing)
     return routing
 
 
@@ -41,26 +40,28 @@ async def change_complexity_routing(
 ) -> ComplexityRouting:
     """Change the given fields; a change that changes nothing tells nothing."""
     routing = await complexity.lock_complexity_routing(session, routing_id)
+    expect(session, routing)
     if fields.get("name", routing.name) != routing.name:
         await _refuse_taken_name(session, fields["name"])
     if "levels" in fields:
         fields = {**fields, "levels": await _checked_levels(session, fields["levels"])}
     if replace(routing, **fields) == routing:
         return routing
-    changed = replace(routing, **fields, updated_at=datetime.now(UTC))
+    changed = stamp(replace(routing, **fields))
     await complexity.save_complexity_routing(session, changed)
     if changed.levels != routing.levels:
         await complexity.save_levels(session, changed)
-    await outbox.record(session, ComplexityChanged.to(complexity_record(changed)))
+    await keep(session, routing, changed)
     return changed
 
 
 async def delete_complexity_routing(session: AsyncSession, routing_id: UUID) -> None:
     """Take the complexity routing out of the catalog; its name may be used again."""
     routing = await complexity.lock_complexity_routing(session, routing_id)
-    now = datetime.now(UTC)
-    await complexity.save_complexity_routing(session, replace(routing, deleted_at=now, updated_at=now))
-    await outbox.record(session, ComplexityChanged.gone(routing_id))
+    expect(session, routing)
+    gone = stamp(replace(routing, deleted_at=datetime.now(UTC)))
+    await complexity.save_complexity_routing(session, gone)
+    await keep(session, routing, None)
 
 
 async def _refuse_taken_name(session: AsyncSession, name: str) -> None:

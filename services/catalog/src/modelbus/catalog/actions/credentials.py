@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.actions.availability import settle_supplier
 from modelbus.catalog.actions.suppliers import request_sync
 from modelbus.catalog.actions.telling import credential_record
+from modelbus.catalog.actions.versions import expect, keep
 from modelbus.catalog.domain.credentials import Credential, mask
 from modelbus.catalog.domain.errors import AlreadyExistsError, DanglingReferenceError, NotFoundError
+from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import credentials, suppliers
 from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
@@ -44,7 +46,7 @@ async def create_credential(session: AsyncSession, vault: Vault, secret: str, fi
         deleted_at=None,
     )
     await credentials.insert_credential(session, credential)
-    await outbox.record(session, CredentialChanged.to(credential_record(credential)))
+    await keep(session, None, credential)
     await settle_supplier(session, supplier_id)
     if supplier.is_active and credential.is_active:
         await request_sync(session, supplier_id, "credential")
@@ -56,6 +58,7 @@ async def change_credential(
 ) -> Credential:
     """Change the given fields; a new secret makes a dead key live again."""
     credential = await _lock(session, credential_id)
+    expect(session, credential)
     if fields.get("name", credential.name) != credential.name:
         await _refuse_taken_name(session, credential.supplier_id, fields["name"])
     changed = replace(credential, **fields)
@@ -63,9 +66,9 @@ async def change_credential(
         changed = replace(changed, sealed=vault.seal(secret), hint=mask(secret), state="ok")
     if changed == credential:
         return credential
-    changed = replace(changed, updated_at=datetime.now(UTC))
+    changed = stamp(changed)
     await credentials.save_credentials(session, [changed])
-    await outbox.record(session, CredentialChanged.to(credential_record(changed)))
+    await keep(session, credential, changed)
     await settle_supplier(session, credential.supplier_id)
     return changed
 
@@ -73,9 +76,9 @@ async def change_credential(
 async def delete_credential(session: AsyncSession, credential_id: UUID) -> None:
     """Take a key out of the pool; a supplier left without one serves nothing."""
     credential = await _lock(session, credential_id)
-    now = datetime.now(UTC)
-    await credentials.save_credentials(session, [replace(credential, deleted_at=now, updated_at=now)])
-    await outbox.record(session, CredentialChanged.gone(credential_id))
+    expect(session, credential)
+    await credentials.save_credentials(session, [stamp(replace(credential, deleted_at=datetime.now(UTC)))])
+    await keep(session, credential, None)
     await settle_supplier(session, credential.supplier_id)
 
 

@@ -26,7 +26,7 @@ from modelbus.catalog.store import changes as store
 from modelbus.chassis.database import Database
 from modelbus.chassis.outbox import Head as Position
 from modelbus.chassis.outbox import Outbox
-from modelbus.contracts import records
+from modelbus.contracts import access, records, routing
 from modelbus.contracts.feed import Changes, Head, Snapshot, digest_text, record_digest
 
 CHANGES_PER_PAGE = 2000
@@ -39,10 +39,10 @@ KINDS: dict[str, tuple[_Read, _Tell]] = {
     records.CredentialRecord.kind: (credentials.every_credential, telling.credential_record),
     records.ModelRecord.kind: (models.every_model, telling.model_record),
     records.SourceRecord.kind: (sources.every_source, telling.source_record),
-    records.ChainRecord.kind: (chains.every_chain, telling.chain_record),
-    records.ComplexityRecord.kind: (complexity.every_complexity_routing, telling.complexity_record),
-    records.ScopeRecord.kind: (scopes.every_scope, telling.scope_record),
-    records.AccessKeyRecord.kind: (access_keys.every_access_key, telling.access_key_record),
+    routing.ChainRecord.kind: (chains.every_chain, telling.chain_record),
+    routing.ComplexityRecord.kind: (complexity.every_complexity_routing, telling.complexity_record),
+    routing.ScopeRecord.kind: (scopes.every_scope, telling.scope_record),
+    access.AccessKeyRecord.kind: (access_keys.every_access_key, telling.access_key_record),
 }
 """How each kind of record is read and told."""
 

@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.actions.availability import settle
 from modelbus.catalog.actions.names import claim_names
 from modelbus.catalog.actions.telling import model_record
+from modelbus.catalog.actions.versions import expect, keep, note
 from modelbus.catalog.domain.availability import Reason
 from modelbus.catalog.domain.models import ADMINISTRATOR, LISTED_FIELDS, Model
+from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import models
-from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
-from modelbus.contracts.catalog import ModelChanged
 
 
 async def create_model(session: AsyncSession, fields: dict[str, Any]) -> Model:
@@ -38,7 +38,7 @@ async def create_model(session: AsyncSession, fields: dict[str, Any]) -> Model:
         deleted_at=None,
     )
     await models.insert_models(session, [model])
-    await outbox.record(session, ModelChanged.to(model_record(model)))
+    await keep(session, None, model)
     return model
 
 
@@ -47,11 +47,14 @@ async def change_model(session: AsyncSession, key: UUID | str, fields: dict[str,
     if names := [name for name in (fields.get("name"), *fields.get("aliases", ())) if name is not None]:
         await claim_names(session, names, holder=(await models.get_model(session, key)).id)
     model = await lock_model(session, key)
+    expect(session, model)
     told = dict.fromkeys(sorted(LISTED_FIELDS & fields.keys()), ADMINISTRATOR)
     changed = replace(model, **fields, provenance={**model.provenance, **told})
     if changed == model:
         return model
-    await models.save_models(session, [replace(changed, updated_at=datetime.now(UTC))])
+    changed = stamp(changed)
+    await models.save_models(session, [changed])
+    note(session, model, changed)
     is_told = model_record(changed) != model_record(model)
     await settle(session, [model.id], changed_models=[model.id] if is_told else [])
     return await models.get_model(session, model.id)
@@ -60,8 +63,9 @@ async def change_model(session: AsyncSession, key: UUID | str, fields: dict[str,
 async def delete_model(session: AsyncSession, key: UUID | str) -> None:
     """Take the model out of the catalog; what refers to it stays and is flagged."""
     model = await lock_model(session, key)
-    now = datetime.now(UTC)
-    await models.save_models(session, [replace(model, deleted_at=now, updated_at=now)])
+    expect(session, model)
+    await models.save_models(session, [stamp(replace(model, deleted_at=datetime.now(UTC)))])
+    note(session, model, None)
     await settle(session, [model.id], changed_models=[model.id])
 
 

@@ -8,9 +8,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.availability import settle
+from modelbus.catalog.actions.versions import expect, note
 from modelbus.catalog.domain.availability import Reason
 from modelbus.catalog.domain.errors import AlreadyExistsError, DanglingReferenceError, NotFoundError
 from modelbus.catalog.domain.sources import Origin, Source
+from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import models, sources, suppliers
 from modelbus.chassis.ids import new_id
 
@@ -54,6 +56,7 @@ async def create_source(session: AsyncSession, fields: dict[str, Any]) -> Source
         raise AlreadyExistsError("source of this supplier", "upstream_name", fields["upstream_name"])
     source = new_source(fields, Origin.ADMINISTRATOR, datetime.now(UTC))
     await sources.insert_sources(session, [source])
+    note(session, None, source)
     await settle(session, [model_id], changed_sources=[source.id])
     return await sources.get_source(session, source.id)
 
@@ -61,10 +64,13 @@ async def create_source(session: AsyncSession, fields: dict[str, Any]) -> Source
 async def change_source(session: AsyncSession, source_id: UUID, fields: dict[str, Any]) -> Source:
     """Change the given fields; taking the last available source of a model out makes it unavailable."""
     source = await _lock(session, source_id)
+    expect(session, source)
     changed = replace(source, **fields)
     if changed == source:
         return source
-    await sources.save_sources(session, [replace(changed, updated_at=datetime.now(UTC))])
+    changed = stamp(changed)
+    await sources.save_sources(session, [changed])
+    note(session, source, changed)
     await settle(session, [source.model_id], changed_sources=[source.id])
     return await sources.get_source(session, source_id)
 
@@ -72,8 +78,9 @@ async def change_source(session: AsyncSession, source_id: UUID, fields: dict[str
 async def delete_source(session: AsyncSession, source_id: UUID) -> None:
     """Take an offer out of the catalog; the next listing that names it brings it back as a new one."""
     source = await _lock(session, source_id)
-    now = datetime.now(UTC)
-    await sources.save_sources(session, [replace(source, deleted_at=now, updated_at=now)])
+    expect(session, source)
+    await sources.save_sources(session, [stamp(replace(source, deleted_at=datetime.now(UTC)))])
+    note(session, source, None)
     await settle(session, [source.model_id], changed_sources=[source_id])
 
 

@@ -8,13 +8,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.availability import settle_supplier
-from modelbus.catalog.actions.telling import supplier_record
+from modelbus.catalog.actions.versions import expect, keep
 from modelbus.catalog.domain.errors import AlreadyExistsError, SupplierNotSyncableError
 from modelbus.catalog.domain.suppliers import Supplier
+from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import suppliers
 from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
-from modelbus.contracts.catalog import SupplierChanged, SyncRequested
+from modelbus.contracts.catalog import SyncRequested
 
 
 async def create_supplier(session: AsyncSession, fields: dict[str, Any]) -> Supplier:
@@ -27,20 +28,21 @@ async def create_supplier(session: AsyncSession, fields: dict[str, Any]) -> Supp
     now = datetime.now(UTC)
     supplier = Supplier(**fields, id=new_id(), created_at=now, updated_at=now, deleted_at=None)
     await suppliers.insert_supplier(session, supplier)
-    await outbox.record(session, SupplierChanged.to(supplier_record(supplier)))
+    await keep(session, None, supplier)
     return supplier
 
 
 async def change_supplier(session: AsyncSession, supplier_id: UUID, fields: dict[str, Any]) -> Supplier:
     """Change the given fields, and settle what depends on them; a change that changes nothing tells nothing."""
     supplier = await suppliers.lock_supplier(session, supplier_id)
+    expect(session, supplier)
     if fields.get("name", supplier.name) != supplier.name:
         await _refuse_taken_name(session, fields["name"])
     if replace(supplier, **fields) == supplier:
         return supplier
-    changed = replace(supplier, **fields, updated_at=datetime.now(UTC))
+    changed = stamp(replace(supplier, **fields))
     await suppliers.save_supplier(session, changed)
-    await outbox.record(session, SupplierChanged.to(supplier_record(changed)))
+    await keep(session, supplier, changed)
     await settle_supplier(session, supplier_id)
     return changed
 
@@ -48,9 +50,9 @@ async def change_supplier(session: AsyncSession, supplier_id: UUID, fields: dict
 async def delete_supplier(session: AsyncSession, supplier_id: UUID) -> None:
     """Take the supplier out of the catalog; its sources stay, unavailable, for what refers to them."""
     supplier = await suppliers.lock_supplier(session, supplier_id)
-    now = datetime.now(UTC)
-    await suppliers.save_supplier(session, replace(supplier, deleted_at=now, updated_at=now))
-    await outbox.record(session, SupplierChanged.gone(supplier_id))
+    expect(session, supplier)
+    await suppliers.save_supplier(session, stamp(replace(supplier, deleted_at=datetime.now(UTC))))
+    await keep(session, supplier, None)
     await settle_supplier(session, supplier_id)
 
 
@@ -61,6 +63,7 @@ async def request_sync(session: AsyncSession, supplier_id: UUID, cause: str) -> 
         SupplierNotSyncableError: it is disabled.
     """
     supplier = await suppliers.get_supplier(session, supplier_id)
+    expect(session, supplier)
     if not supplier.is_active:
         raise SupplierNotSyncableError(f"supplier {supplier.name!r} is disabled; enable it first")
     run_id = new_id()

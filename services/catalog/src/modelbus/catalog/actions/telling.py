@@ -1,5 +1,8 @@
 """What the world is told of each thing: the records of the feed, made from the domain's objects in one place."""
 
+from collections.abc import Callable
+from typing import Any
+
 from modelbus.catalog.domain.access_keys import AccessKey
 from modelbus.catalog.domain.chains import Chain
 from modelbus.catalog.domain.complexity import ComplexityRouting
@@ -8,18 +11,21 @@ from modelbus.catalog.domain.models import Model
 from modelbus.catalog.domain.scopes import Scope
 from modelbus.catalog.domain.sources import Source
 from modelbus.catalog.domain.suppliers import Supplier
+from modelbus.contracts.access import AccessKeyRecord
 from modelbus.contracts.records import (
-    AccessKeyRecord,
+    CostPrices,
+    CredentialRecord,
+    ModelRecord,
+    Record,
+    SourceRecord,
+    SupplierRecord,
+)
+from modelbus.contracts.routing import (
     ChainRecord,
     ChainStepRecord,
     ComplexityLevelRecord,
     ComplexityRecord,
-    CostPrices,
-    CredentialRecord,
-    ModelRecord,
     ScopeRecord,
-    SourceRecord,
-    SupplierRecord,
 )
 
 
@@ -122,3 +128,16 @@ def access_key_record(access_key: AccessKey) -> AccessKeyRecord:
         expires_at=access_key.expires_at,
         model_ids=access_key.model_ids,
     )
+
+
+TELL: dict[str, Callable[[Any], Record]] = {
+    Supplier.KIND: supplier_record,
+    Credential.KIND: credential_record,
+    Model.KIND: model_record,
+    Source.KIND: source_record,
+    Chain.KIND: chain_record,
+    ComplexityRouting.KIND: complexity_record,
+    Scope.KIND: scope_record,
+    AccessKey.KIND: access_key_record,
+}
+"""How each kind of thing is told; a kind that is not here stays in the catalog."""

@@ -9,11 +9,12 @@ from pydantic import AfterValidator, AwareDatetime
 
 from modelbus.catalog.actions import access_keys as actions
 from modelbus.catalog.api.references import ModelSet
-from modelbus.catalog.api.views import Changes, Cursor, Input, Limit, Name, Page, View, page_of
+from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, View, page_of
 from modelbus.catalog.store import access_keys as store
+from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/access-keys", tags=["access keys"])
+routes = APIRouter(prefix="/api/v1/access-keys", tags=["access keys"], route_class=OnceRoute)
 
 
 def _in_utc(time: datetime) -> datetime:
@@ -59,6 +60,8 @@ class AccessKeyView(View):
     is_active: bool
     expires_at: datetime | None
     model_ids: list[UUID] | None
+    version: int
+    """Grows with every change; the ETag."""
     created_at: datetime
     updated_at: datetime
 
@@ -71,36 +74,38 @@ class MintedAccessKey(AccessKeyView):
 
 
 @routes.get("")
-async def list_access_keys(
-    session: Reading, limit: Limit = 50, cursor: Cursor = None, name: str | None = None
-) -> Page[AccessKeyView]:
+async def list_access_keys(session: Reading, paging: ByName, name: str | None = None) -> Page[AccessKeyView]:
     """List access keys in order of creation."""
-    return page_of(AccessKeyView, await store.list_access_keys(session, name=name, limit=limit, cursor=cursor), limit)
+    return page_of(AccessKeyView, await store.list_access_keys(session, name=name, paging=paging), paging)
 
 
 @routes.post("", status_code=201)
-async def create_access_key(new: NewAccessKey, session: Transaction) -> MintedAccessKey:
+async def create_access_key(new: NewAccessKey, session: Transaction, answer: Shown) -> MintedAccessKey:
     """Make an access key; the answer is the only place where the key itself is shown."""
     made, key = await actions.create_access_key(session, new.fields())
-    return MintedAccessKey(**AccessKeyView.model_validate(made).model_dump(), key=key)
+    return MintedAccessKey(**answer(AccessKeyView, made).model_dump(), key=key)
 
 
 @routes.get("/{access_key_id}")
-async def show_access_key(access_key_id: UUID, session: Reading) -> AccessKeyView:
+async def show_access_key(access_key_id: UUID, session: Reading, answer: Shown) -> AccessKeyView:
     """Show an access key."""
-    return AccessKeyView.model_validate(await store.get_access_key(session, access_key_id))
+    return answer(AccessKeyView, await store.get_access_key(session, access_key_id))
 
 
 @routes.patch("/{access_key_id}")
-async def change_access_key(access_key_id: UUID, changes: AccessKeyChanges, session: Transaction) -> AccessKeyView:
+async def change_access_key(
+    access_key_id: UUID, changes: AccessKeyChanges, session: Transaction, answer: Shown
+) -> AccessKeyView:
     """Change some fields of an access key; the key itself stays."""
-    return AccessKeyView.model_validate(await actions.change_access_key(session, access_key_id, changes.given()))
+    return answer(AccessKeyView, await actions.change_access_key(session, access_key_id, changes.given()))
 
 
 @routes.put("/{access_key_id}")
-async def replace_access_key(access_key_id: UUID, new: NewAccessKey, session: Transaction) -> AccessKeyView:
+async def replace_access_key(
+    access_key_id: UUID, new: NewAccessKey, session: Transaction, answer: Shown
+) -> AccessKeyView:
     """Set every field of an access key; the key itself stays."""
-    return AccessKeyView.model_validate(await actions.change_access_key(session, access_key_id, new.fields()))
+    return answer(AccessKeyView, await actions.change_access_key(session, access_key_id, new.fields()))
 
 
 @routes.delete("/{access_key_id}", status_code=204)
@@ -110,12 +115,12 @@ async def delete_access_key(access_key_id: UUID, session: Transaction) -> None:
 
 
 @routes.post("/{access_key_id}/enable")
-async def enable_access_key(access_key_id: UUID, session: Transaction) -> AccessKeyView:
+async def enable_access_key(access_key_id: UUID, session: Transaction, answer: Shown) -> AccessKeyView:
     """Put an access key into service."""
-    return AccessKeyView.model_validate(await actions.change_access_key(session, access_key_id, {"is_active": True}))
+    return answer(AccessKeyView, await actions.change_access_key(session, access_key_id, {"is_active": True}))
 
 
 @routes.post("/{access_key_id}/disable")
-async def disable_access_key(access_key_id: UUID, session: Transaction) -> AccessKeyView:
+async def disable_access_key(access_key_id: UUID, session: Transaction, answer: Shown) -> AccessKeyView:
     """Take an access key out of service; whoever presents it is refused until it is enabled."""
-    return AccessKeyView.model_validate(await actions.change_access_key(session, access_key_id, {"is_active": False}))
+    return answer(AccessKeyView, await actions.change_access_key(session, access_key_id, {"is_active": False}))

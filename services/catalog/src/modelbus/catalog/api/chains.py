@@ -9,12 +9,13 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from modelbus.catalog.actions import chains as actions
 from modelbus.catalog.api.references import ReferenceView, each_once
-from modelbus.catalog.api.views import Changes, Cursor, Input, Limit, Name, Page, Text, View, page_of
+from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
 from modelbus.catalog.domain.chains import Target
 from modelbus.catalog.store import chains as store
+from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/fallback-chains", tags=["fallback chains"])
+routes = APIRouter(prefix="/api/v1/fallback-chains", tags=["fallback chains"], route_class=OnceRoute)
 
 LONGEST_CHAIN = 50
 ChainName = Annotated[
@@ -92,50 +93,50 @@ class ChainView(View):
     description: str | None
     is_active: bool
     steps: list[StepView]
+    version: int
+    """Grows with every change; the ETag."""
     created_at: datetime
     updated_at: datetime
 
 
 @routes.get("")
-async def list_chains(
-    session: Reading, limit: Limit = 50, cursor: Cursor = None, name: str | None = None
-) -> Page[ChainView]:
+async def list_chains(session: Reading, paging: ByName, name: str | None = None) -> Page[ChainView]:
     """List fallback chains in order of creation."""
-    return page_of(ChainView, await store.list_chains(session, name=name, limit=limit, cursor=cursor), limit)
+    return page_of(ChainView, await store.list_chains(session, name=name, paging=paging), paging)
 
 
 @routes.post("", status_code=201)
-async def create_chain(new: NewChain, session: Transaction) -> ChainView:
+async def create_chain(new: NewChain, session: Transaction, answer: Shown) -> ChainView:
     """Add a fallback chain; its name may not be that of a model or alias."""
     chain = await actions.create_chain(session, new.fields())
-    return await show_chain(chain.id, session)
+    return await show_chain(chain.id, session, answer)
 
 
 @routes.get("/{chain_id}")
-async def show_chain(chain_id: UUID, session: Reading) -> ChainView:
+async def show_chain(chain_id: UUID, session: Reading, answer: Shown) -> ChainView:
     """Show a fallback chain, and which of its steps could serve right now."""
-    return ChainView.model_validate(await store.show_chain(session, chain_id))
+    return answer(ChainView, await store.show_chain(session, chain_id))
 
 
 @routes.get("/{chain_id}/steps")
-async def list_steps(chain_id: UUID, session: Reading) -> Page[StepView]:
+async def list_steps(chain_id: UUID, session: Reading, answer: Shown) -> Page[StepView]:
     """List the steps of a fallback chain, the preferred one first."""
-    chain = await show_chain(chain_id, session)
+    chain = await show_chain(chain_id, session, answer)
     return Page(items=chain.steps, next_cursor=None)
 
 
 @routes.patch("/{chain_id}")
-async def change_chain(chain_id: UUID, changes: ChainChanges, session: Transaction) -> ChainView:
+async def change_chain(chain_id: UUID, changes: ChainChanges, session: Transaction, answer: Shown) -> ChainView:
     """Change some fields of a fallback chain; steps that are given replace all that there were."""
     await actions.change_chain(session, chain_id, changes.given())
-    return await show_chain(chain_id, session)
+    return await show_chain(chain_id, session, answer)
 
 
 @routes.put("/{chain_id}")
-async def replace_chain(chain_id: UUID, new: NewChain, session: Transaction) -> ChainView:
+async def replace_chain(chain_id: UUID, new: NewChain, session: Transaction, answer: Shown) -> ChainView:
     """Set every field of a fallback chain."""
     await actions.change_chain(session, chain_id, new.fields())
-    return await show_chain(chain_id, session)
+    return await show_chain(chain_id, session, answer)
 
 
 @routes.delete("/{chain_id}", status_code=204)
@@ -145,24 +146,24 @@ async def delete_chain(chain_id: UUID, session: Transaction) -> None:
 
 
 @routes.post("/{chain_id}/reorder")
-async def reorder_chain(chain_id: UUID, order: NewOrder, session: Transaction) -> ChainView:
+async def reorder_chain(chain_id: UUID, order: NewOrder, session: Transaction, answer: Shown) -> ChainView:
     """Put the steps of a fallback chain into another order."""
     await actions.reorder_chain(session, chain_id, order.step_ids)
-    return await show_chain(chain_id, session)
+    return await show_chain(chain_id, session, answer)
 
 
 @routes.post("/{chain_id}/enable")
-async def enable_chain(chain_id: UUID, session: Transaction) -> ChainView:
+async def enable_chain(chain_id: UUID, session: Transaction, answer: Shown) -> ChainView:
     """Put a fallback chain into service."""
     await actions.change_chain(session, chain_id, {"is_active": True})
-    return await show_chain(chain_id, session)
+    return await show_chain(chain_id, session, answer)
 
 
 @routes.post("/{chain_id}/disable")
-async def disable_chain(chain_id: UUID, session: Transaction) -> ChainView:
+async def disable_chain(chain_id: UUID, session: Transaction, answer: Shown) -> ChainView:
     """Take a fallback chain out of service."""
     await actions.change_chain(session, chain_id, {"is_active": False})
-    return await show_chain(chain_id, session)
+    return await show_chain(chain_id, session, answer)
 
 
 def _targets(steps: list[NewStep]) -> list[Target]:

@@ -9,12 +9,13 @@ from pydantic import AfterValidator, Field
 
 from modelbus.catalog.actions import complexity as actions
 from modelbus.catalog.api.references import ReferenceView, each_once
-from modelbus.catalog.api.views import Changes, Cursor, Input, Limit, Name, Page, Text, View, page_of
+from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
 from modelbus.catalog.domain.complexity import Level, LevelModels
 from modelbus.catalog.store import complexity as store
+from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/complexity-routing", tags=["complexity routing"])
+routes = APIRouter(prefix="/api/v1/complexity-routing", tags=["complexity routing"], route_class=OnceRoute)
 
 MOST_MODELS = 20
 
@@ -79,45 +80,47 @@ class RoutingView(View):
     is_active: bool
     levels: list[LevelView]
     """The easiest first."""
+    version: int
+    """Grows with every change; the ETag."""
     created_at: datetime
     updated_at: datetime
 
 
 @routes.get("")
-async def list_complexity_routings(
-    session: Reading, limit: Limit = 50, cursor: Cursor = None, name: str | None = None
-) -> Page[RoutingView]:
+async def list_complexity_routings(session: Reading, paging: ByName, name: str | None = None) -> Page[RoutingView]:
     """List complexity routings in order of creation."""
-    return page_of(
-        RoutingView, await store.list_complexity_routings(session, name=name, limit=limit, cursor=cursor), limit
-    )
+    return page_of(RoutingView, await store.list_complexity_routings(session, name=name, paging=paging), paging)
 
 
 @routes.post("", status_code=201)
-async def create_complexity_routing(new: NewRouting, session: Transaction) -> RoutingView:
+async def create_complexity_routing(new: NewRouting, session: Transaction, answer: Shown) -> RoutingView:
     """Add a complexity routing."""
     routing = await actions.create_complexity_routing(session, new.fields())
-    return await show_complexity_routing(routing.id, session)
+    return await show_complexity_routing(routing.id, session, answer)
 
 
 @routes.get("/{routing_id}")
-async def show_complexity_routing(routing_id: UUID, session: Reading) -> RoutingView:
+async def show_complexity_routing(routing_id: UUID, session: Reading, answer: Shown) -> RoutingView:
     """Show a complexity routing, and which of its models could serve right now."""
-    return RoutingView.model_validate(await store.show_complexity_routing(session, routing_id))
+    return answer(RoutingView, await store.show_complexity_routing(session, routing_id))
 
 
 @routes.patch("/{routing_id}")
-async def change_complexity_routing(routing_id: UUID, changes: RoutingChanges, session: Transaction) -> RoutingView:
+async def change_complexity_routing(
+    routing_id: UUID, changes: RoutingChanges, session: Transaction, answer: Shown
+) -> RoutingView:
     """Change some fields of a complexity routing; levels that are given replace all that there were."""
     await actions.change_complexity_routing(session, routing_id, changes.given())
-    return await show_complexity_routing(routing_id, session)
+    return await show_complexity_routing(routing_id, session, answer)
 
 
 @routes.put("/{routing_id}")
-async def replace_complexity_routing(routing_id: UUID, new: NewRouting, session: Transaction) -> RoutingView:
+async def replace_complexity_routing(
+    routing_id: UUID, new: NewRouting, session: Transaction, answer: Shown
+) -> RoutingView:
     """Set every field of a complexity routing."""
     await actions.change_complexity_routing(session, routing_id, new.fields())
-    return await show_complexity_routing(routing_id, session)
+    return await show_complexity_routing(routing_id, session, answer)
 
 
 @routes.delete("/{routing_id}", status_code=204)
@@ -127,17 +130,17 @@ async def delete_complexity_routing(routing_id: UUID, session: Transaction) -> N
 
 
 @routes.post("/{routing_id}/enable")
-async def enable_complexity_routing(routing_id: UUID, session: Transaction) -> RoutingView:
+async def enable_complexity_routing(routing_id: UUID, session: Transaction, answer: Shown) -> RoutingView:
     """Put a complexity routing into service."""
     await actions.change_complexity_routing(session, routing_id, {"is_active": True})
-    return await show_complexity_routing(routing_id, session)
+    return await show_complexity_routing(routing_id, session, answer)
 
 
 @routes.post("/{routing_id}/disable")
-async def disable_complexity_routing(routing_id: UUID, session: Transaction) -> RoutingView:
+async def disable_complexity_routing(routing_id: UUID, session: Transaction, answer: Shown) -> RoutingView:
     """Take a complexity routing out of service."""
     await actions.change_complexity_routing(session, routing_id, {"is_active": False})
-    return await show_complexity_routing(routing_id, session)
+    return await show_complexity_routing(routing_id, session, answer)
 
 
 def _level_models(levels: list[NewLevel]) -> list[LevelModels]:

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import AfterValidator, Field, SecretStr
 
 from modelbus.catalog.actions import credentials as actions
-from modelbus.catalog.api.views import Changes, Cursor, Input, Limit, Name, Page, View, page_of
+from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, View, page_of
 from modelbus.catalog.store import credentials as store
+from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.secrets import Vault
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/credentials", tags=["credentials"])
+routes = APIRouter(prefix="/api/v1/credentials", tags=["credentials"], route_class=OnceRoute)
 
 
 def _as_header_value(secret: SecretStr) -> SecretStr:
@@ -66,43 +67,45 @@ class CredentialView(View):
     is_active: bool
     priority: int
     state: str
+    version: int
+    """Grows with every change; the ETag."""
     created_at: datetime
     updated_at: datetime
 
 
 @routes.get("")
-async def list_credentials(
-    session: Reading, limit: Limit = 50, cursor: Cursor = None, supplier_id: UUID | None = None
-) -> Page[CredentialView]:
+async def list_credentials(session: Reading, paging: ByName, supplier_id: UUID | None = None) -> Page[CredentialView]:
     """List credentials in order of creation."""
-    found = await store.list_credentials(session, supplier_id=supplier_id, limit=limit, cursor=cursor)
-    return page_of(CredentialView, found, limit)
+    found = await store.list_credentials(session, supplier_id=supplier_id, paging=paging)
+    return page_of(CredentialView, found, paging)
 
 
 @routes.post("", status_code=201)
-async def create_credential(new: NewCredential, session: Transaction, vault: SealingVault) -> CredentialView:
+async def create_credential(
+    new: NewCredential, session: Transaction, answer: Shown, vault: SealingVault
+) -> CredentialView:
     """Add a key to a supplier's pool; a listing of the supplier starts at once."""
     fields = new.model_dump(exclude={"secret"})
     created = await actions.create_credential(session, vault, new.secret.get_secret_value(), fields)
-    return CredentialView.model_validate(created)
+    return answer(CredentialView, created)
 
 
 @routes.get("/{credential_id}")
-async def show_credential(credential_id: UUID, session: Reading) -> CredentialView:
+async def show_credential(credential_id: UUID, session: Reading, answer: Shown) -> CredentialView:
     """Show a credential, without its secret."""
-    return CredentialView.model_validate(await store.get_credential(session, credential_id))
+    return answer(CredentialView, await store.get_credential(session, credential_id))
 
 
 @routes.patch("/{credential_id}")
 async def change_credential(
-    credential_id: UUID, changes: CredentialChanges, session: Transaction, vault: SealingVault
+    credential_id: UUID, changes: CredentialChanges, session: Transaction, answer: Shown, vault: SealingVault
 ) -> CredentialView:
     """Change some fields of a credential, or replace its secret."""
     fields = changes.given()
     secret: SecretStr | None = fields.pop("secret", None)
     plain = secret.get_secret_value() if secret is not None else None
     changed = await actions.change_credential(session, vault, credential_id, plain, fields)
-    return CredentialView.model_validate(changed)
+    return answer(CredentialView, changed)
 
 
 @routes.delete("/{credential_id}", status_code=204)
@@ -112,14 +115,18 @@ async def delete_credential(credential_id: UUID, session: Transaction) -> None:
 
 
 @routes.post("/{credential_id}/enable")
-async def enable_credential(credential_id: UUID, session: Transaction, vault: SealingVault) -> CredentialView:
+async def enable_credential(
+    credential_id: UUID, session: Transaction, answer: Shown, vault: SealingVault
+) -> CredentialView:
     """Put a credential into service."""
     changed = await actions.change_credential(session, vault, credential_id, None, {"is_active": True})
-    return CredentialView.model_validate(changed)
+    return answer(CredentialView, changed)
 
 
 @routes.post("/{credential_id}/disable")
-async def disable_credential(credential_id: UUID, session: Transaction, vault: SealingVault) -> CredentialView:
+async def disable_credential(
+    credential_id: UUID, session: Transaction, answer: Shown, vault: SealingVault
+) -> CredentialView:
     """Take a credential out of service."""
     changed = await actions.change_credential(session, vault, credential_id, None, {"is_active": False})
-    return CredentialView.model_validate(changed)
+    return answer(CredentialView, changed)

@@ -10,13 +10,14 @@ from pydantic import AfterValidator, Field
 from modelbus.catalog.actions import models as actions
 from modelbus.catalog.api.references import each_once
 from modelbus.catalog.api.sources import SourceView
-from modelbus.catalog.api.views import Changes, Cursor, Input, Limit, Name, Page, Text, View, page_of
+from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
 from modelbus.catalog.domain.models import ModelType
 from modelbus.catalog.store import models as store
 from modelbus.catalog.store import sources as source_store
+from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/models", tags=["models"])
+routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute)
 
 RESERVED_ENDINGS = ("/sources", "/enable", "/disable")
 
@@ -87,6 +88,8 @@ class ModelView(View):
     """Since when it is, or is not, available."""
     provenance: dict[str, str]
     """Who told a field: `administrator`, or the id of the supplier whose listing did."""
+    version: int
+    """Grows with every change; the ETag."""
     created_at: datetime
     updated_at: datetime
 
@@ -100,8 +103,7 @@ class ModelPage(Page[ModelView]):
 @routes.get("")
 async def list_models(  # noqa: PLR0913, PLR0917 - each is a filter of its own in the query string
     session: Reading,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: ByName,
     search: Annotated[str | None, Query(max_length=200)] = None,
     supplier_id: UUID | None = None,
     model_type: ModelType | None = None,
@@ -110,14 +112,14 @@ async def list_models(  # noqa: PLR0913, PLR0917 - each is a filter of its own i
 ) -> ModelPage:
     """List models in order of creation."""
     wanted = store.ModelFilter(search, supplier_id, model_type, is_available, is_active)
-    found = page_of(ModelView, await store.list_models(session, wanted, limit=limit, cursor=cursor), limit)
+    found = page_of(ModelView, await store.list_models(session, wanted, paging=paging), paging)
     return ModelPage(items=found.items, next_cursor=found.next_cursor, total=await store.count_models(session, wanted))
 
 
 @routes.post("", status_code=201)
-async def create_model(new: NewModel, session: Transaction) -> ModelView:
+async def create_model(new: NewModel, session: Transaction, answer: Shown) -> ModelView:
     """Add a model; it is unavailable until a source serves it."""
-    return ModelView.model_validate(await actions.create_model(session, new.fields()))
+    return answer(ModelView, await actions.create_model(session, new.fields()))
 
 
 @routes.get("/{model:path}/sources")
@@ -129,27 +131,27 @@ async def list_sources_of_model(model: str, session: Reading) -> Page[SourceView
 
 
 @routes.post("/{model:path}/enable")
-async def enable_model(model: str, session: Transaction) -> ModelView:
+async def enable_model(model: str, session: Transaction, answer: Shown) -> ModelView:
     """Put a model into service."""
-    return ModelView.model_validate(await actions.change_model(session, _key(model), {"is_active": True}))
+    return answer(ModelView, await actions.change_model(session, _key(model), {"is_active": True}))
 
 
 @routes.post("/{model:path}/disable")
-async def disable_model(model: str, session: Transaction) -> ModelView:
+async def disable_model(model: str, session: Transaction, answer: Shown) -> ModelView:
     """Take a model out of service, whatever sources it has."""
-    return ModelView.model_validate(await actions.change_model(session, _key(model), {"is_active": False}))
+    return answer(ModelView, await actions.change_model(session, _key(model), {"is_active": False}))
 
 
 @routes.get("/{model:path}")
-async def show_model(model: str, session: Reading) -> ModelView:
+async def show_model(model: str, session: Reading, answer: Shown) -> ModelView:
     """Show a model."""
-    return ModelView.model_validate(await store.get_model(session, _key(model)))
+    return answer(ModelView, await store.get_model(session, _key(model)))
 
 
 @routes.patch("/{model:path}")
-async def change_model(model: str, changes: ModelChanges, session: Transaction) -> ModelView:
+async def change_model(model: str, changes: ModelChanges, session: Transaction, answer: Shown) -> ModelView:
     """Change some fields of a model; no listing overwrites them from then on."""
-    return ModelView.model_validate(await actions.change_model(session, _key(model), changes.given()))
+    return answer(ModelView, await actions.change_model(session, _key(model), changes.given()))
 
 
 @routes.delete("/{model:path}", status_code=204)

@@ -9,11 +9,12 @@ from pydantic import Field
 
 from modelbus.catalog.actions import scopes as actions
 from modelbus.catalog.api.references import ModelSet
-from modelbus.catalog.api.views import Changes, Cursor, Input, Limit, Name, Page, Text, View, page_of
+from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
 from modelbus.catalog.store import scopes as store
+from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/scopes", tags=["scopes"])
+routes = APIRouter(prefix="/api/v1/scopes", tags=["scopes"], route_class=OnceRoute)
 
 
 class NewScope(Input):
@@ -50,40 +51,40 @@ class ScopeView(View):
     is_active: bool
     model_ids: list[UUID]
     default_model_id: UUID | None
+    version: int
+    """Grows with every change; the ETag."""
     created_at: datetime
     updated_at: datetime
 
 
 @routes.get("")
-async def list_scopes(
-    session: Reading, limit: Limit = 50, cursor: Cursor = None, name: str | None = None
-) -> Page[ScopeView]:
+async def list_scopes(session: Reading, paging: ByName, name: str | None = None) -> Page[ScopeView]:
     """List scopes in order of creation."""
-    return page_of(ScopeView, await store.list_scopes(session, name=name, limit=limit, cursor=cursor), limit)
+    return page_of(ScopeView, await store.list_scopes(session, name=name, paging=paging), paging)
 
 
 @routes.post("", status_code=201)
-async def create_scope(new: NewScope, session: Transaction) -> ScopeView:
+async def create_scope(new: NewScope, session: Transaction, answer: Shown) -> ScopeView:
     """Add a scope."""
-    return ScopeView.model_validate(await actions.create_scope(session, new.fields()))
+    return answer(ScopeView, await actions.create_scope(session, new.fields()))
 
 
 @routes.get("/{scope_id}")
-async def show_scope(scope_id: UUID, session: Reading) -> ScopeView:
+async def show_scope(scope_id: UUID, session: Reading, answer: Shown) -> ScopeView:
     """Show a scope."""
-    return ScopeView.model_validate(await store.get_scope(session, scope_id))
+    return answer(ScopeView, await store.get_scope(session, scope_id))
 
 
 @routes.patch("/{scope_id}")
-async def change_scope(scope_id: UUID, changes: ScopeChanges, session: Transaction) -> ScopeView:
+async def change_scope(scope_id: UUID, changes: ScopeChanges, session: Transaction, answer: Shown) -> ScopeView:
     """Change some fields of a scope; models that are given replace all that there were."""
-    return ScopeView.model_validate(await actions.change_scope(session, scope_id, changes.given()))
+    return answer(ScopeView, await actions.change_scope(session, scope_id, changes.given()))
 
 
 @routes.put("/{scope_id}")
-async def replace_scope(scope_id: UUID, new: NewScope, session: Transaction) -> ScopeView:
+async def replace_scope(scope_id: UUID, new: NewScope, session: Transaction, answer: Shown) -> ScopeView:
     """Set every field of a scope."""
-    return ScopeView.model_validate(await actions.change_scope(session, scope_id, new.fields()))
+    return answer(ScopeView, await actions.change_scope(session, scope_id, new.fields()))
 
 
 @routes.delete("/{scope_id}", status_code=204)
@@ -93,12 +94,12 @@ async def delete_scope(scope_id: UUID, session: Transaction) -> None:
 
 
 @routes.post("/{scope_id}/enable")
-async def enable_scope(scope_id: UUID, session: Transaction) -> ScopeView:
+async def enable_scope(scope_id: UUID, session: Transaction, answer: Shown) -> ScopeView:
     """Put a scope into service."""
-    return ScopeView.model_validate(await actions.change_scope(session, scope_id, {"is_active": True}))
+    return answer(ScopeView, await actions.change_scope(session, scope_id, {"is_active": True}))
 
 
 @routes.post("/{scope_id}/disable")
-async def disable_scope(scope_id: UUID, session: Transaction) -> ScopeView:
+async def disable_scope(scope_id: UUID, session: Transaction, answer: Shown) -> ScopeView:
     """Take a scope out of service."""
-    return ScopeView.model_validate(await actions.change_scope(session, scope_id, {"is_active": False}))
+    return answer(ScopeView, await actions.change_scope(session, scope_id, {"is_active": False}))

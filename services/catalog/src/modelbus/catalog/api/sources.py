@@ -8,12 +8,14 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from modelbus.catalog.actions import sources as actions
-from modelbus.catalog.api.views import Changes, Cursor, Input, Limit, Name, Page, View, page_of
+from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, View, page_of, sorted_by
 from modelbus.catalog.store import sources as store
+from modelbus.catalog.store.paging import Paging
+from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 from modelbus.contracts.records import CostPrices
 
-routes = APIRouter(prefix="/api/v1/sources", tags=["sources"])
+routes = APIRouter(prefix="/api/v1/sources", tags=["sources"], route_class=OnceRoute)
 
 Priority = Annotated[int, Field(ge=0, le=1000, description="Lower is tried first.")]
 Weight = Annotated[int, Field(ge=1, le=1000, description="Share among sources of equal priority.")]
@@ -63,15 +65,16 @@ class SourceView(View):
     cost: CostPrices
     first_seen_at: datetime
     last_seen_at: datetime
+    version: int
+    """Grows with every change; the ETag."""
     created_at: datetime
     updated_at: datetime
 
 
 @routes.get("")
-async def list_sources(  # noqa: PLR0913, PLR0917 - each is a filter of its own in the query string
+async def list_sources(
     session: Reading,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    paging: Annotated[Paging, sorted_by("upstream_name", "priority", "updated_at")],
     model_id: UUID | None = None,
     supplier_id: UUID | None = None,
     upstream_name: str | None = None,
@@ -79,25 +82,25 @@ async def list_sources(  # noqa: PLR0913, PLR0917 - each is a filter of its own 
 ) -> Page[SourceView]:
     """List sources in order of creation."""
     wanted = store.SourceFilter(model_id, supplier_id, upstream_name, is_available)
-    return page_of(SourceView, await store.list_sources(session, wanted, limit=limit, cursor=cursor), limit)
+    return page_of(SourceView, await store.list_sources(session, wanted, paging=paging), paging)
 
 
 @routes.post("", status_code=201)
-async def create_source(new: NewSource, session: Transaction) -> SourceView:
+async def create_source(new: NewSource, session: Transaction, answer: Shown) -> SourceView:
     """Add an offer by hand; no listing ever removes it."""
-    return SourceView.model_validate(await actions.create_source(session, new.fields()))
+    return answer(SourceView, await actions.create_source(session, new.fields()))
 
 
 @routes.get("/{source_id}")
-async def show_source(source_id: UUID, session: Reading) -> SourceView:
+async def show_source(source_id: UUID, session: Reading, answer: Shown) -> SourceView:
     """Show a source."""
-    return SourceView.model_validate(await store.get_source(session, source_id))
+    return answer(SourceView, await store.get_source(session, source_id))
 
 
 @routes.patch("/{source_id}")
-async def change_source(source_id: UUID, changes: SourceChanges, session: Transaction) -> SourceView:
+async def change_source(source_id: UUID, changes: SourceChanges, session: Transaction, answer: Shown) -> SourceView:
     """Change some fields of a source."""
-    return SourceView.model_validate(await actions.change_source(session, source_id, changes.given()))
+    return answer(SourceView, await actions.change_source(session, source_id, changes.given()))
 
 
 @routes.delete("/{source_id}", status_code=204)
@@ -107,12 +110,12 @@ async def delete_source(source_id: UUID, session: Transaction) -> None:
 
 
 @routes.post("/{source_id}/enable")
-async def enable_source(source_id: UUID, session: Transaction) -> SourceView:
+async def enable_source(source_id: UUID, session: Transaction, answer: Shown) -> SourceView:
     """Put a source into service."""
-    return SourceView.model_validate(await actions.change_source(session, source_id, {"is_enabled": True}))
+    return answer(SourceView, await actions.change_source(session, source_id, {"is_enabled": True}))
 
 
 @routes.post("/{source_id}/disable")
-async def disable_source(source_id: UUID, session: Transaction) -> SourceView:
+async def disable_source(source_id: UUID, session: Transaction, answer: Shown) -> SourceView:
     """Take a source out of service; a model served by no other source becomes unavailable."""
-    return SourceView.model_validate(await actions.change_source(session, source_id, {"is_enabled": False}))
+    return answer(SourceView, await actions.change_source(session, source_id, {"is_enabled": False}))

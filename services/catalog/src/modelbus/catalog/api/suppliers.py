@@ -8,12 +8,13 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
 
 from modelbus.catalog.actions import suppliers as actions
-from modelbus.catalog.api.views import Changes, Cursor, Input, Limit, Name, Page, Text, View, page_of
+from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
 from modelbus.catalog.domain.suppliers import Protocol, SupplierKind
 from modelbus.catalog.store import suppliers as store
+from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/suppliers", tags=["suppliers"])
+routes = APIRouter(prefix="/api/v1/suppliers", tags=["suppliers"], route_class=OnceRoute)
 
 LONGEST_LABEL = 64
 """A label of a host name has up to 63 characters (RFC 1035)."""
@@ -107,6 +108,8 @@ class SupplierView(View):
     is_local: bool
     removal_after: int
     sync_interval_s: int
+    version: int
+    """Grows with every change; the ETag."""
     created_at: datetime
     updated_at: datetime
 
@@ -119,35 +122,35 @@ class RequestedSync(View):
 
 
 @routes.get("")
-async def list_suppliers(
-    session: Reading, limit: Limit = 50, cursor: Cursor = None, name: str | None = None
-) -> Page[SupplierView]:
+async def list_suppliers(session: Reading, paging: ByName, name: str | None = None) -> Page[SupplierView]:
     """List suppliers in order of creation."""
-    return page_of(SupplierView, await store.list_suppliers(session, name=name, limit=limit, cursor=cursor), limit)
+    return page_of(SupplierView, await store.list_suppliers(session, name=name, paging=paging), paging)
 
 
 @routes.post("", status_code=201)
-async def create_supplier(new: NewSupplier, session: Transaction) -> SupplierView:
+async def create_supplier(new: NewSupplier, session: Transaction, answer: Shown) -> SupplierView:
     """Add a supplier; its models come with the first listing, once it has a credential."""
-    return SupplierView.model_validate(await actions.create_supplier(session, new.fields()))
+    return answer(SupplierView, await actions.create_supplier(session, new.fields()))
 
 
 @routes.get("/{supplier_id}")
-async def show_supplier(supplier_id: UUID, session: Reading) -> SupplierView:
+async def show_supplier(supplier_id: UUID, session: Reading, answer: Shown) -> SupplierView:
     """Show a supplier."""
-    return SupplierView.model_validate(await store.get_supplier(session, supplier_id))
+    return answer(SupplierView, await store.get_supplier(session, supplier_id))
 
 
 @routes.patch("/{supplier_id}")
-async def change_supplier(supplier_id: UUID, changes: SupplierChanges, session: Transaction) -> SupplierView:
+async def change_supplier(
+    supplier_id: UUID, changes: SupplierChanges, session: Transaction, answer: Shown
+) -> SupplierView:
     """Change some fields of a supplier."""
-    return SupplierView.model_validate(await actions.change_supplier(session, supplier_id, changes.given()))
+    return answer(SupplierView, await actions.change_supplier(session, supplier_id, changes.given()))
 
 
 @routes.put("/{supplier_id}")
-async def replace_supplier(supplier_id: UUID, new: NewSupplier, session: Transaction) -> SupplierView:
+async def replace_supplier(supplier_id: UUID, new: NewSupplier, session: Transaction, answer: Shown) -> SupplierView:
     """Set every field of a supplier."""
-    return SupplierView.model_validate(await actions.change_supplier(session, supplier_id, new.fields()))
+    return answer(SupplierView, await actions.change_supplier(session, supplier_id, new.fields()))
 
 
 @routes.delete("/{supplier_id}", status_code=204)
@@ -157,15 +160,15 @@ async def delete_supplier(supplier_id: UUID, session: Transaction) -> None:
 
 
 @routes.post("/{supplier_id}/enable")
-async def enable_supplier(supplier_id: UUID, session: Transaction) -> SupplierView:
+async def enable_supplier(supplier_id: UUID, session: Transaction, answer: Shown) -> SupplierView:
     """Put a supplier into service."""
-    return SupplierView.model_validate(await actions.change_supplier(session, supplier_id, {"is_active": True}))
+    return answer(SupplierView, await actions.change_supplier(session, supplier_id, {"is_active": True}))
 
 
 @routes.post("/{supplier_id}/disable")
-async def disable_supplier(supplier_id: UUID, session: Transaction) -> SupplierView:
+async def disable_supplier(supplier_id: UUID, session: Transaction, answer: Shown) -> SupplierView:
     """Take a supplier out of service; models that no other supplier serves become unavailable."""
-    return SupplierView.model_validate(await actions.change_supplier(session, supplier_id, {"is_active": False}))
+    return answer(SupplierView, await actions.change_supplier(session, supplier_id, {"is_active": False}))
 
 
 @routes.post("/{supplier_id}/sync", status_code=202)

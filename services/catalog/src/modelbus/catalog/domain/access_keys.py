@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 _MARK = "mb-"
@@ -14,6 +15,9 @@ _SHOWN = 10
 @dataclass(frozen=True, slots=True)
 class AccessKey:
     """What is known of one key."""
+
+    KIND: ClassVar[str] = "access_key"
+    UNVERSIONED: ClassVar[frozenset[str]] = frozenset({"key_hash"})
 
     id: UUID
     name: str
@@ -27,6 +31,7 @@ class AccessKey:
     deleted_at: datetime | None
     model_ids: list[UUID] | None
     """The models it may call; None means every model."""
+    version: int = 1
 
     @property
     def is_restricted(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from modelbus.catalog.domain.errors import WrongStepsError
@@ -28,6 +29,9 @@ class Step:
 class Chain:
     """Steps that are tried one after another."""
 
+    KIND: ClassVar[str] = "chain"
+    UNVERSIONED: ClassVar[frozenset[str]] = frozenset()
+
     id: UUID
     name: str
     description: str | None
@@ -36,6 +40,7 @@ class Chain:
     updated_at: datetime
     deleted_at: datetime | None
     steps: tuple[Step, ...] = ()
+    version: int = 1
 
     def reorder(self, step_ids: Sequence[UUID]) -> "Chain":
         """Put the steps into another order.

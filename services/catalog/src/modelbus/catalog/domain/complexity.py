@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 from uuid import UUID
 
 
@@ -29,6 +30,9 @@ class LevelModels:
 class ComplexityRouting:
     """The levels that have models."""
 
+    KIND: ClassVar[str] = "complexity"
+    UNVERSIONED: ClassVar[frozenset[str]] = frozenset()
+
     id: UUID
     name: str
     description: str | None
@@ -38,6 +42,7 @@ class ComplexityRouting:
     deleted_at: datetime | None
     levels: tuple[LevelModels, ...] = ()
     """The easiest level first."""
+    version: int = 1
 
 
 def in_order(models: Mapping[Level, Sequence[UUID]]) -> tuple[LevelModels, ...]:

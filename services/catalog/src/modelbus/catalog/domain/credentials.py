@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 _SHOWN = 4
@@ -11,6 +12,9 @@ _LONG_ENOUGH_TO_SHOW = 12
 @dataclass(frozen=True, slots=True)
 class Credential:
     """One key of a supplier's pool."""
+
+    KIND: ClassVar[str] = "credential"
+    UNVERSIONED: ClassVar[frozenset[str]] = frozenset({"sealed", "state"})
 
     id: UUID
     supplier_id: UUID
@@ -23,6 +27,7 @@ class Credential:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
+    version: int = 1
 
 
 def mask(secret: str) -> str:

@@ -28,6 +28,36 @@ class AlreadyExistsError(Refusal):
         self.errors = [{"field": field, "message": "must be unique"}]
 
 
+class InvalidQueryError(Refusal):
+    """A parameter of the query can't be read."""
+
+    code = "invalid_input"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.errors = [{"field": f"query.{field}", "message": message}]
+
+
+class ChangedMeanwhileError(Refusal):
+    """The caller wants to change a version that is no longer the newest."""
+
+    code = "changed_meanwhile"
+
+    def __init__(self, kind: str, thing_id: UUID, version: int) -> None:
+        super().__init__(f"If-Match: {kind} {str(thing_id)!r} is at version {version} by now; read it again")
+        self.errors = [{"field": "If-Match", "message": f'must be "{version}", the ETag of the newest version'}]
+
+
+class ConditionNotTakenError(Refusal):
+    """A condition came with a request that has nothing to compare it with."""
+
+    code = "condition_not_taken"
+
+    def __init__(self) -> None:
+        super().__init__("If-Match: this request is not about one thing that exists, so there is nothing to compare")
+        self.errors = [{"field": "If-Match", "message": "must be left out here"}]
+
+
 class DanglingReferenceError(Refusal):
     """The input refers to something that does not exist."""
 

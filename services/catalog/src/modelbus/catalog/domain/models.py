@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 from uuid import UUID
 
 ADMINISTRATOR = "administrator"
@@ -27,6 +28,9 @@ class ModelType(StrEnum):
 class Model:
     """One unified record per public name."""
 
+    KIND: ClassVar[str] = "model"
+    UNVERSIONED: ClassVar[frozenset[str]] = frozenset({"is_available", "reason", "since"})
+
     id: UUID
     name: str
     aliases: list[str]
@@ -45,6 +49,7 @@ class Model:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
+    version: int = 1
 
 
 def may_tell(model: Model, field: str, supplier_id: UUID) -> bool:

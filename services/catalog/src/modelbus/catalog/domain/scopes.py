@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from modelbus.catalog.domain.errors import DefaultOutsideScopeError
@@ -10,6 +11,9 @@ from modelbus.catalog.domain.errors import DefaultOutsideScopeError
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The models of one business domain, in the order given."""
+
+    KIND: ClassVar[str] = "scope"
+    UNVERSIONED: ClassVar[frozenset[str]] = frozenset()
 
     id: UUID
     name: str
@@ -20,6 +24,7 @@ class Scope:
     updated_at: datetime
     deleted_at: datetime | None
     model_ids: list[UUID]
+    version: int = 1
 
     def checked(self) -> "Scope":
         """Answer the scope itself.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 
@@ -17,6 +17,11 @@ class Origin(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Source:
     """One offer with its availability."""
+
+    KIND: ClassVar[str] = "source"
+    UNVERSIONED: ClassVar[frozenset[str]] = frozenset(
+        {"is_available", "reason", "since", "missed", "is_listed", "first_seen_at", "last_seen_at"}
+    )
 
     id: UUID
     model_id: UUID
@@ -42,3 +47,4 @@ class Source:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
+    version: int = 1

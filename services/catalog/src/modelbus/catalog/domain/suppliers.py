@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 from uuid import UUID
 
 
@@ -24,6 +25,9 @@ class Protocol(StrEnum):
 class Supplier:
     """One account, and how its listings are read."""
 
+    KIND: ClassVar[str] = "supplier"
+    UNVERSIONED: ClassVar[frozenset[str]] = frozenset()
+
     id: UUID
     name: str
     display_name: str
@@ -43,6 +47,7 @@ class Supplier:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
+    version: int = 1
 
     def public_name(self, upstream_name: str) -> str:
         """Answer the name under which an offer is served, so that offers of several suppliers meet."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.domain.access_keys import AccessKey
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.store import references, rows
+from modelbus.catalog.store.paging import Paging, page
 from modelbus.catalog.store.tables import access_key_models, access_keys
 
 _places = (
@@ -46,12 +47,10 @@ async def find_access_key(session: AsyncSession, name: str) -> AccessKey | None:
     return await rows.fetch_one(session, AccessKey, _alive.where(access_keys.c.name == name))
 
 
-async def list_access_keys(
-    session: AsyncSession, *, name: str | None, limit: int, cursor: UUID | None
-) -> list[AccessKey]:
-    """List access keys in order of creation, one more than the page holds."""
+async def list_access_keys(session: AsyncSession, *, name: str | None, paging: Paging) -> list[AccessKey]:
+    """List access keys one more than the page holds."""
     query = _alive if name is None else _alive.where(access_keys.c.name == name)
-    return await rows.fetch_all(session, AccessKey, rows.page(query, access_keys, limit, cursor))
+    return await rows.fetch_all(session, AccessKey, page(query, access_keys, paging))
 
 
 async def every_access_key(session: AsyncSession) -> list[AccessKey]:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.domain.chains import Chain, Step, Target
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.store import references, rows
+from modelbus.catalog.store.paging import Paging, page
 from modelbus.catalog.store.tables import chain_steps, chains, models, sources
 
 _alive = sa.select(chains).where(chains.c.deleted_at.is_(None))
@@ -42,6 +43,7 @@ class ChainRow:
     is_active: bool
     created_at: datetime
     updated_at: datetime
+    version: int
     steps: list[StepRow] = field(default_factory=list)
 
 
@@ -52,6 +54,7 @@ _shown = sa.select(
     chains.c.is_active,
     chains.c.created_at,
     chains.c.updated_at,
+    chains.c.version,
 ).where(chains.c.deleted_at.is_(None))
 
 
@@ -67,10 +70,10 @@ async def show_chain(session: AsyncSession, chain_id: UUID) -> ChainRow:
     return replace(found, steps=(await _standing(session, [chain_id]))[chain_id])
 
 
-async def list_chains(session: AsyncSession, *, name: str | None, limit: int, cursor: UUID | None) -> list[ChainRow]:
-    """List chains as they stand right now, in order of creation, one more than the page holds."""
+async def list_chains(session: AsyncSession, *, name: str | None, paging: Paging) -> list[ChainRow]:
+    """List chains as they stand right now, one more than the page holds."""
     query = _shown if name is None else _shown.where(chains.c.name == name)
-    found = await rows.fetch_all(session, ChainRow, rows.page(query, chains, limit, cursor))
+    found = await rows.fetch_all(session, ChainRow, page(query, chains, paging))
     steps = await _standing(session, [chain.id for chain in found])
     return [replace(chain, steps=steps[chain.id]) for chain in found]
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.domain.complexity import ComplexityRouting, Level, in_order
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.store import references, rows
+from modelbus.catalog.store.paging import Paging, page
 from modelbus.catalog.store.tables import complexity_levels, complexity_routings, models
 
 _alive = sa.select(complexity_routings).where(complexity_routings.c.deleted_at.is_(None))
@@ -48,6 +49,7 @@ class RoutingRow:
     is_active: bool
     created_at: datetime
     updated_at: datetime
+    version: int
     levels: list[LevelRow] = field(default_factory=list)
 
 
@@ -58,6 +60,7 @@ _shown = sa.select(
     complexity_routings.c.is_active,
     complexity_routings.c.created_at,
     complexity_routings.c.updated_at,
+    complexity_routings.c.version,
 ).where(complexity_routings.c.deleted_at.is_(None))
 
 
@@ -73,12 +76,10 @@ async def show_complexity_routing(session: AsyncSession, routing_id: UUID) -> Ro
     return replace(found, levels=(await _standing(session, [routing_id]))[routing_id])
 
 
-async def list_complexity_routings(
-    session: AsyncSession, *, name: str | None, limit: int, cursor: UUID | None
-) -> list[RoutingRow]:
-    """List routings as they stand right now, in order of creation, one more than the page holds."""
+async def list_complexity_routings(session: AsyncSession, *, name: str | None, paging: Paging) -> list[RoutingRow]:
+    """List routings as they stand right now, one more than the page holds."""
     query = _shown if name is None else _shown.where(complexity_routings.c.name == name)
-    found = await rows.fetch_all(session, RoutingRow, rows.page(query, complexity_routings, limit, cursor))
+    found = await rows.fetch_all(session, RoutingRow, page(query, complexity_routings, paging))
     levels = await _standing(session, [routing.id for routing in found])
     return [replace(routing, levels=levels[routing.id]) for routing in found]
 

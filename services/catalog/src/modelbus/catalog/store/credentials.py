@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.domain.credentials import Credential
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.store import rows
+from modelbus.catalog.store.paging import Paging, page
 from modelbus.catalog.store.tables import credentials
 
 _alive = sa.select(credentials).where(credentials.c.deleted_at.is_(None))
@@ -31,12 +32,10 @@ async def is_name_taken(session: AsyncSession, supplier_id: UUID, name: str) -> 
     return await rows.fetch_one(session, Credential, query) is not None
 
 
-async def list_credentials(
-    session: AsyncSession, *, supplier_id: UUID | None, limit: int, cursor: UUID | None
-) -> list[Credential]:
-    """List credentials in order of creation, one more than the page holds."""
+async def list_credentials(session: AsyncSession, *, supplier_id: UUID | None, paging: Paging) -> list[Credential]:
+    """List credentials one more than the page holds."""
     query = _alive if supplier_id is None else _alive.where(credentials.c.supplier_id == supplier_id)
-    return await rows.fetch_all(session, Credential, rows.page(query, credentials, limit, cursor))
+    return await rows.fetch_all(session, Credential, page(query, credentials, paging))
 
 
 async def every_credential(session: AsyncSession) -> list[Credential]:

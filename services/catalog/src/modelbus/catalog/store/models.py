@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.domain.models import Model
 from modelbus.catalog.store import rows
+from modelbus.catalog.store.paging import Paging, page
 from modelbus.catalog.store.tables import models, sources
 
 _alive = sa.select(models).where(models.c.deleted_at.is_(None))
@@ -59,9 +60,9 @@ async def find_models(session: AsyncSession, names: Collection[str]) -> dict[str
     return found
 
 
-async def list_models(session: AsyncSession, wanted: ModelFilter, *, limit: int, cursor: UUID | None) -> list[Model]:
-    """List models in order of creation, one more than the page holds."""
-    return await rows.fetch_all(session, Model, rows.page(_alive.where(*_criteria(wanted)), models, limit, cursor))
+async def list_models(session: AsyncSession, wanted: ModelFilter, *, paging: Paging) -> list[Model]:
+    """List models one more than the page holds."""
+    return await rows.fetch_all(session, Model, page(_alive.where(*_criteria(wanted)), models, paging))
 
 
 async def count_models(session: AsyncSession, wanted: ModelFilter) -> int:

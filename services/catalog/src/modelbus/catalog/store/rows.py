@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -47,10 +46,3 @@ async def update_all(session: AsyncSession, table: sa.Table, things: Iterable["D
 def among(column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
     """Compare with any of the values, however many: one array parameter, where IN takes a parameter for each."""
     return column == sa.any_(sa.bindparam(None, list(values), type_=ARRAY(column.type)))
-
-
-def page(query: sa.Select[Any], table: sa.Table, limit: int, cursor: UUID | None) -> sa.Select[Any]:
-    """Take one row more than the page, in order of creation, so that the caller sees whether there are more."""
-    if cursor is not None:
-        query = query.where(table.c.id > cursor)
-    return query.order_by(table.c.id).limit(limit + 1)

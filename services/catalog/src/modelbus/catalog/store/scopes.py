@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.domain.scopes import Scope
 from modelbus.catalog.store import references, rows
+from modelbus.catalog.store.paging import Paging, page
 from modelbus.catalog.store.tables import scope_models, scopes
 
 _places = (
@@ -45,10 +46,10 @@ async def find_scope(session: AsyncSession, name: str) -> Scope | None:
     return await rows.fetch_one(session, Scope, _alive.where(scopes.c.name == name))
 
 
-async def list_scopes(session: AsyncSession, *, name: str | None, limit: int, cursor: UUID | None) -> list[Scope]:
-    """List scopes in order of creation, one more than the page holds."""
+async def list_scopes(session: AsyncSession, *, name: str | None, paging: Paging) -> list[Scope]:
+    """List scopes one more than the page holds."""
     query = _alive if name is None else _alive.where(scopes.c.name == name)
-    return await rows.fetch_all(session, Scope, rows.page(query, scopes, limit, cursor))
+    return await rows.fetch_all(session, Scope, page(query, scopes, paging))
 
 
 async def every_scope(session: AsyncSession) -> list[Scope]:

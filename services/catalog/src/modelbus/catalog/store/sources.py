@@ -11,6 +11,7 @@ from modelbus.catalog.domain.availability import Standing
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.domain.sources import Source
 from modelbus.catalog.store import rows
+from modelbus.catalog.store.paging import Paging, page
 from modelbus.catalog.store.tables import credentials, models, sources, suppliers
 
 _alive = sa.select(sources).where(sources.c.deleted_at.is_(None))
@@ -38,14 +39,14 @@ async def get_source(session: AsyncSession, source_id: UUID) -> Source:
     return source
 
 
-async def list_sources(session: AsyncSession, wanted: SourceFilter, *, limit: int, cursor: UUID | None) -> list[Source]:
-    """List sources in order of creation, one more than the page holds."""
+async def list_sources(session: AsyncSession, wanted: SourceFilter, *, paging: Paging) -> list[Source]:
+    """List sources one more than the page holds."""
     query = _alive
     for name in ("model_id", "supplier_id", "upstream_name", "is_available"):
         value = getattr(wanted, name)
         if value is not None:
             query = query.where(sources.c[name] == value)
-    return await rows.fetch_all(session, Source, rows.page(query, sources, limit, cursor))
+    return await rows.fetch_all(session, Source, page(query, sources, paging))
 
 
 async def sources_of_models(

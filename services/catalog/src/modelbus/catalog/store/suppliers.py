@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.domain.suppliers import Supplier
 from modelbus.catalog.store import rows
+from modelbus.catalog.store.paging import Paging, page
 from modelbus.catalog.store.tables import suppliers
 
 _alive = sa.select(suppliers).where(suppliers.c.deleted_at.is_(None))
@@ -33,10 +34,10 @@ async def find_supplier(session: AsyncSession, name: str) -> Supplier | None:
     return await rows.fetch_one(session, Supplier, _alive.where(suppliers.c.name == name))
 
 
-async def list_suppliers(session: AsyncSession, *, name: str | None, limit: int, cursor: UUID | None) -> list[Supplier]:
-    """List suppliers in order of creation, one more than the page holds."""
+async def list_suppliers(session: AsyncSession, *, name: str | None, paging: Paging) -> list[Supplier]:
+    """List suppliers one more than the page holds."""
     query = _alive if name is None else _alive.where(suppliers.c.name == name)
-    return await rows.fetch_all(session, Supplier, rows.page(query, suppliers, limit, cursor))
+    return await rows.fetch_all(session, Supplier, page(query, suppliers, paging))
 
 
 async def every_supplier(session: AsyncSession) -> list[Supplier]:

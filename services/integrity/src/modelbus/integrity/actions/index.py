@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.contracts.feed import Snapshot
-from modelbus.contracts.records import ChainRecord, ComplexityRecord, ModelRecord, Record, ScopeRecord, SourceRecord
+from modelbus.contracts.records import ModelRecord, Record, SourceRecord
+from modelbus.contracts.routing import ChainRecord, ComplexityRecord, ScopeRecord
 from modelbus.integrity.actions.findings import ALL_HOLDERS, judge
 from modelbus.integrity.actions.records import read_holder, read_model, read_source
 from modelbus.integrity.domain.errors import FeedUnusableError

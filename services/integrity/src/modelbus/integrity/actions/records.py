@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from modelbus.contracts.feed import record_digest
-from modelbus.contracts.records import ChainRecord, ComplexityRecord, ModelRecord, Record, ScopeRecord, SourceRecord
+from modelbus.contracts.records import ModelRecord, Record, SourceRecord
+from modelbus.contracts.routing import ChainRecord, ComplexityRecord, ScopeRecord
 from modelbus.integrity.domain.references import (
     Holder,
     HolderKind,

@@ -6,6 +6,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from modelbus.chassis.feed import Applied
+from modelbus.contracts import access, routing
 from modelbus.contracts import records as told
 from modelbus.router.cache.records import AccessKey, Chain, Credential, Model, Source, Supplier
 from modelbus.router.cache.shelf import Shelf
@@ -69,7 +70,7 @@ SHELVES = {
     told.CredentialRecord.kind: "credentials",
     told.ModelRecord.kind: "models",
     told.SourceRecord.kind: "sources",
-    told.ChainRecord.kind: "chains",
-    told.AccessKeyRecord.kind: "access_keys",
+    routing.ChainRecord.kind: "chains",
+    access.AccessKeyRecord.kind: "access_keys",
 }
 """The kinds of record that routing reads, and the field of the table that holds them."""
