@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from modelbus.catalog.domain.access_keys import AccessKey
 from modelbus.catalog.domain.chains import Chain
@@ -15,6 +16,8 @@ from modelbus.contracts.access import AccessKeyRecord
 from modelbus.contracts.records import (
     CostPrices,
     CredentialRecord,
+    ModelCapabilityRecord,
+    ModelParameterRecord,
     ModelRecord,
     Record,
     SourceRecord,
@@ -74,6 +77,23 @@ def model_record(model: Model) -> ModelRecord:
         is_active=model.is_active,
         is_available=model.is_available,
         reason=model.reason,
+        custom_name=model.custom_name,
+        description=model.description,
+        sub_type=model.sub_type,
+        knowledge_cutoff=model.knowledge_cutoff,
+        lifecycle=model.lifecycle,
+        deprecated_at=model.deprecated_at,
+        retires_at=model.retires_at,
+        replacement_model_id=model.replacement_model_id,
+        tier=model.tier,
+        is_featured=model.is_featured,
+        is_default=model.is_default,
+        capabilities=[
+            ModelCapabilityRecord(capability_id=UUID(key), config=config) for key, config in model.capabilities.items()
+        ],
+        parameters=[ModelParameterRecord.model_validate(parameter) for parameter in model.parameters],
+        category_ids=model.category_ids,
+        tag_ids=model.effective_tag_ids,
     )
 
 
@@ -89,6 +109,9 @@ def source_record(source: Source) -> SourceRecord:
         priority=source.priority,
         weight=source.weight,
         cost=CostPrices.model_validate(source.cost),
+        protocol=source.protocol,
+        features=source.features,
+        health=source.health,
     )
 
 

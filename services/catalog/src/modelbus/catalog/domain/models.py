@@ -1,9 +1,9 @@
 """A model is what a user names; it is available while it is active and at least one source of it is."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 ADMINISTRATOR = "administrator"
@@ -24,12 +24,39 @@ class ModelType(StrEnum):
     MULTIMODAL = "multimodal"
 
 
+class Lifecycle(StrEnum):
+    """Where a model stands in its life, as its maker says."""
+
+    ACTIVE = "active"
+    DEPRECATED = "deprecated"
+    RETIRED = "retired"
+
+
+class Tier(StrEnum):
+    """What a consumer may use; each may use what the one before it may."""
+
+    FREE = "free"
+    PRO = "pro"
+    MAX = "max"
+    OWN = "own"
+
+
+class ParameterType(StrEnum):
+    """What the value of a parameter must be."""
+
+    INT = "int"
+    FLOAT = "float"
+    BOOL = "bool"
+    STRING = "string"
+    JSON = "json"
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """One unified record per public name."""
 
     KIND: ClassVar[str] = "model"
-    UNVERSIONED: ClassVar[frozenset[str]] = frozenset({"is_available", "reason", "since"})
+    UNVERSIONED: ClassVar[frozenset[str]] = frozenset({"is_available", "reason", "since", "rule_tag_ids"})
 
     id: UUID
     name: str
@@ -50,6 +77,35 @@ class Model:
     updated_at: datetime
     deleted_at: datetime | None
     version: int = 1
+    custom_name: str | None = None
+    """What administrators call it instead of the display name."""
+    sub_type: str | None = None
+    knowledge_cutoff: date | None = None
+    lifecycle: str = Lifecycle.ACTIVE
+    deprecated_at: datetime | None = None
+    retires_at: datetime | None = None
+    replacement_model_id: UUID | None = None
+    tier: str = Tier.FREE
+    """The tier that a consumer needs at least."""
+    is_featured: bool = False
+    is_default: bool = False
+    """Serves requests of its type that name no model; exactly one of each type does, or none."""
+    capabilities: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The id of each capability that it has, as text, to its settings."""
+    parameters: list[dict[str, Any]] = field(default_factory=list)
+    """As in `contracts.records.ModelParameterRecord`."""
+    category_ids: list[UUID] = field(default_factory=list)
+    tag_ids: list[UUID] = field(default_factory=list)
+    """Given by hand; they stay, whatever the rules say."""
+    untagged_ids: list[UUID] = field(default_factory=list)
+    """Taken away by hand; no rule gives them."""
+    rule_tag_ids: list[UUID] = field(default_factory=list)
+    """What the rules gave when they were last asked."""
+
+    @property
+    def effective_tag_ids(self) -> list[UUID]:
+        """The tags that users see: those by hand, and those by rule that nobody took away."""
+        return sorted({*self.tag_ids, *self.rule_tag_ids} - {*self.untagged_ids})
 
 
 def may_tell(model: Model, field: str, supplier_id: UUID) -> bool:

@@ -14,13 +14,22 @@ class Origin(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
+class Health(StrEnum):
+    """What probes and traffic say of a source right now."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One offer with its availability."""
 
     KIND: ClassVar[str] = "source"
     UNVERSIONED: ClassVar[frozenset[str]] = frozenset(
-        {"is_available", "reason", "since", "missed", "is_listed", "first_seen_at", "last_seen_at"}
+        {"is_available", "reason", "since", "missed", "is_listed", "first_seen_at", "last_seen_at", "health"}
     )
 
     id: UUID
@@ -48,3 +57,9 @@ class Source:
     updated_at: datetime
     deleted_at: datetime | None
     version: int = 1
+    protocol: str | None = None
+    """How requests to this offer are spoken; None means like the supplier."""
+    features: dict[str, bool] | None = None
+    """What this offer can do otherwise than its model: capability name to whether it has it."""
+    health: str = Health.UNKNOWN
+    """What probes and traffic say right now."""

@@ -15,6 +15,9 @@ from modelbus.catalog.store.tables.schema import (
     unique_while_it_lives,
 )
 
+LABELS = ("category_ids", "tag_ids", "untagged_ids", "rule_tag_ids")
+"""Arrays rather than tables between: a model is read, written and compared whole, and an index finds its labels."""
+
 models = sa.Table(
     "models",
     metadata,
@@ -32,9 +35,30 @@ models = sa.Table(
     time("since"),
     sa.Column("provenance", JSONB, nullable=False),
     *life(),
+    text("custom_name", nullable=True),
+    text("sub_type", nullable=True),
+    sa.Column("knowledge_cutoff", sa.Date),
+    sa.Column("lifecycle", sa.Text, nullable=False, server_default="active"),
+    time("deprecated_at", nullable=True),
+    time("retires_at", nullable=True),
+    refers("replacement_model_id", "models", nullable=True),
+    sa.Column("tier", sa.Text, nullable=False, server_default="free"),
+    sa.Column("is_featured", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("is_default", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("capabilities", JSONB, nullable=False, server_default="{}"),
+    sa.Column("parameters", JSONB, nullable=False, server_default="[]"),
+    *(sa.Column(name, ARRAY(sa.Uuid), nullable=False, server_default="{}") for name in LABELS),
 )
 unique_while_it_lives(models, "name")
-sa.Index("ix_models_aliases", models.c.aliases, postgresql_using="gin")
+for _column in ("aliases", "capabilities", *LABELS):
+    sa.Index(f"ix_models_{_column}", models.c[_column], postgresql_using="gin")
+sa.Index("ix_models_replacement_model_id", models.c.replacement_model_id)
+sa.Index(
+    "uq_models_default_of_type",
+    models.c.model_type,
+    unique=True,
+    postgresql_where=models.c.is_default & models.c.deleted_at.is_(None),
+)
 
 sources = sa.Table(
     "sources",
@@ -53,6 +77,9 @@ sources = sa.Table(
     number("priority"),
     number("weight"),
     sa.Column("cost", JSONB, nullable=False),
+    text("protocol", nullable=True),
+    sa.Column("features", JSONB(none_as_null=True)),
+    sa.Column("health", sa.Text, nullable=False, server_default="unknown"),
     time("first_seen_at"),
     time("last_seen_at"),
     *life(),
