@@ -6,21 +6,23 @@ from collections.abc import AsyncIterator
 import pytest
 
 from modelbus.router.domain.errors import LostError, TimedOutError, UnreachableError
-from modelbus.router.upstream.aiohttp_client import AiohttpClient
-from modelbus.router.upstream.client import Deadlines, Target
+from modelbus.router.upstream.client import Client, Deadlines, Target
+from modelbus.router.upstream.http_client import HttpClient
+from router.aiohttp_twin import AiohttpClient
 from router.suppliers import read_request, supplier
 from running import eventually
 
 DEADLINES = Deadlines(connect_s=0.3, first_byte_s=5, stall_s=5)
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[AiohttpClient]:
-    async with AiohttpClient(DEADLINES, connections=20) as open_client:
+@pytest.fixture(params=[HttpClient, AiohttpClient], ids=["own", "aiohttp"])
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    """Our own client, and its twin on aiohttp: what one promises the other keeps as well."""
+    async with request.param(DEADLINES, connections=20) as open_client:
         yield open_client
 
 
-async def post(client: AiohttpClient, url: str, *, is_local: bool = True) -> int:
+async def post(client: Client, url: str, *, is_local: bool = True) -> int:
     until = asyncio.get_running_loop().time() + 5
     answer = await client.post(Target(url, {}, is_local=is_local), b"{}", until=until)
     await answer.read(1000)
@@ -28,7 +30,7 @@ async def post(client: AiohttpClient, url: str, *, is_local: bool = True) -> int
 
 
 async def test_a_prompt_is_delivered_twice_at_most_however_many_idle_connections_are_dropped(
-    client: AiohttpClient,
+    client: Client,
 ) -> None:
     connected, delivered, all_connected = 0, 0, asyncio.Event()
 
@@ -53,7 +55,7 @@ async def test_a_prompt_is_delivered_twice_at_most_however_many_idle_connections
     assert (delivered, connected) == (2, 9)
 
 
-async def test_a_supplier_that_hangs_leaves_connections_for_the_others(client: AiohttpClient) -> None:
+async def test_a_supplier_that_hangs_leaves_connections_for_the_others(client: Client) -> None:
     hanging = 0
 
     async def hang(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -79,7 +81,7 @@ async def test_a_supplier_that_hangs_leaves_connections_for_the_others(client: A
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
-async def test_only_a_local_supplier_may_be_at_a_private_address(client: AiohttpClient, host: str) -> None:
+async def test_only_a_local_supplier_may_be_at_a_private_address(client: Client, host: str) -> None:
     connected = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,12 +100,12 @@ async def test_only_a_local_supplier_may_be_at_a_private_address(client: Aiohttp
     assert connected == 1
 
 
-async def test_where_clouds_keep_their_secrets_is_no_supplier(client: AiohttpClient) -> None:
+async def test_where_clouds_keep_their_secrets_is_no_supplier(client: Client) -> None:
     with pytest.raises(UnreachableError, match="no supplier"):
         await post(client, "http://169.254.169.254/v1", is_local=True)
 
 
 @pytest.mark.parametrize("url", ["http://..a/v1", "http://a:99999/v1", "http:///v1", "nothing"])
-async def test_a_url_that_names_no_host_is_not_reachable(client: AiohttpClient, url: str) -> None:
+async def test_a_url_that_names_no_host_is_not_reachable(client: Client, url: str) -> None:
     with pytest.raises(UnreachableError):
         await post(client, url)

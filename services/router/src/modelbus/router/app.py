@@ -23,8 +23,8 @@ from modelbus.router.journey.journeys import Journeys, Limits
 from modelbus.router.ledger.ledger import Ledger
 from modelbus.router.ledger.spool import Spool
 from modelbus.router.settings import Settings
-from modelbus.router.upstream.aiohttp_client import AiohttpClient
 from modelbus.router.upstream.client import Deadlines
+from modelbus.router.upstream.http_client import HttpClient
 
 _CATALOG_TIMEOUT_S = 10.0
 _LAST_WORDS_S = 2.0
@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> ASGIApp:
     catalog = CatalogCopy(feed, bus, keep=settings.state_dir / "catalog.snapshot")
     spool = Spool(settings.state_dir / "usage", most_bytes=settings.spool_bytes)
     ledger = Ledger(spool, bus, router_id=f"{socket.gethostname()}:{settings.port}")
-    client = AiohttpClient(
+    client = HttpClient(
         Deadlines(settings.connect_s, settings.first_byte_s, settings.stall_s),
         connections=settings.upstream_connections,
     )

@@ -1,6 +1,7 @@
-"""The client on aiohttp: no cookies, no redirects, nothing decompressed."""
+"""The router's client as it would be on aiohttp: a twin that keeps the same promises, slower."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache, partial
 from itertools import product
@@ -8,8 +9,10 @@ from types import SimpleNamespace, TracebackType
 from typing import Self
 
 import aiohttp
+from aiohttp import AddrInfoType
 from yarl import URL
 
+from modelbus.chassis.addresses import why_refused
 from modelbus.router.domain.errors import (
     AttemptFailedError,
     LostError,
@@ -17,13 +20,29 @@ from modelbus.router.domain.errors import (
     TimedOutError,
     UnreachableError,
 )
-from modelbus.router.upstream.addresses import AddressRefusedError, guarded_socket
 from modelbus.router.upstream.client import Deadlines, Target
 
 # Below what providers and load balancers usually grant (60 s and more), so that we drop idle connections first.
 _KEEP_ALIVE_S = 30.0
 _DNS_S = 30
 _LEAST_PER_HOST = 16
+
+
+class AddressRefusedError(PermissionError):
+    """The address is no supplier's."""
+
+
+def guarded_socket(address: AddrInfoType, *, is_local: bool) -> socket.socket:
+    """Make the socket for a connection to this address.
+
+    Raises:
+        AddressRefusedError: the supplier may not be there.
+    """
+    family, kind, protocol, _, endpoint = address
+    if reason := why_refused(str(endpoint[0]), is_local=is_local):
+        raise AddressRefusedError(f"the host leads to {reason}")
+    return socket.socket(family, kind, protocol)
+
 
 type _Way = tuple[bool, bool]
 """To a local supplier or not, over a connection that is fresh or perhaps used before."""
@@ -133,9 +152,11 @@ class AiohttpAnswer:
                 async with asyncio.timeout_at(min(by, self._until)):
                     piece = await self._response.content.readany()
             except TimeoutError as error:
+                self.close()
                 late = "too slow in all" if loop.time() >= self._until else "stalled"
                 raise TimedOutError(late) from error
             except (aiohttp.ClientError, OSError) as error:
+                self.close()
                 raise LostError("connection lost", type(error).__name__) from error
             if not piece:
                 return

@@ -1,0 +1,131 @@
+"""The client that calls suppliers: our own, because what it costs is what a request costs (see docs/benchmarks.md)."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from modelbus.router.domain.errors import LostError, MalformedAnswerError
+from modelbus.router.upstream.client import Deadlines, Target
+from modelbus.router.upstream.dialling import Dialler
+from modelbus.router.upstream.exchange import Exchange
+from modelbus.router.upstream.places import Origin, place_of
+from modelbus.router.upstream.pool import Pool
+
+_FORBIDDEN = "\r\n\0"
+
+
+class HttpClient:
+    """Calls suppliers; an async context manager, because its connections belong to a loop."""
+
+    def __init__(self, deadlines: Deadlines, *, connections: int, tls: ssl.SSLContext | None = None) -> None:
+        self._deadlines = deadlines
+        self._dialler = Dialler(deadlines.connect_s, tls or _tls())
+        self._pool = Pool(self._dialler, most=connections)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.close()
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are now."""
+        return self._pool.made
+
+    async def post(self, target: Target, body: bytes, *, until: float) -> "HttpAnswer":
+        """Send JSON and answer when the headers have come."""
+        origin, path = place_of(target.url, is_local=target.is_local)
+        first_byte_at = asyncio.get_running_loop().time() + self._deadlines.first_byte_s
+        request = self._request(origin, path, target, body)
+        exchange, was_used = await self._exchange(origin, request, first_byte_at, until, is_fresh=False)
+        try:
+            await self._head(exchange, first_byte_at)
+        except LostError:
+            if not was_used or exchange.has_bytes:
+                raise
+            # The supplier had dropped an idle connection, most likely, which tells nothing about the supplier. A new
+            # connection can't be one of those; the prompt may have arrived, so there is no third time.
+            exchange, _ = await self._exchange(origin, request, first_byte_at, until, is_fresh=True)
+            await self._head(exchange, first_byte_at)
+        return HttpAnswer(exchange, first_byte_at, self._deadlines.stall_s)
+
+    async def _exchange(
+        self, origin: Origin, request: bytes, by: float, until: float, *, is_fresh: bool
+    ) -> tuple[Exchange, bool]:
+        connect_by = min(by, until, asyncio.get_running_loop().time() + self._deadlines.connect_s)
+        connection = await self._pool.borrow(origin, by=connect_by, is_fresh=is_fresh)
+        was_used = connection.exchanges > 0
+        return connection.send(request, until=until, free=partial(self._pool.give_back, origin)), was_used
+
+    async def _head(self, exchange: Exchange, by: float) -> None:
+        try:
+            await exchange.head(by=by, late="no answer in time")
+        except BaseException:
+            # The caller is gone, or the answer is: whatever the supplier still does is stopped at once.
+            exchange.close()
+            raise
+
+    def _request(self, origin: Origin, path: str, target: Target, body: bytes) -> bytes:
+        """Write the request as it goes over the wire; to a plain proxy with the whole URL (RFC 9112, section 3.2.2)."""
+        is_proxied = not origin.is_tls and self._dialler.proxy_of(origin) is not None
+        lines = [
+            f"POST {f'http://{origin.authority}{path}' if is_proxied else path} HTTP/1.1",
+            f"Host: {origin.authority}",
+            "User-Agent: modelbus",
+            "Accept-Encoding: identity",
+            f"Content-Length: {len(body)}",
+        ]
+        for name, value in target.headers.items():
+            if any(sign in name or sign in value for sign in _FORBIDDEN):
+                raise MalformedAnswerError("not reachable", f"the header {name!r} holds a line break")
+            lines.append(f"{name}: {value}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+class HttpAnswer:
+    """An answer whose body is still to be read."""
+
+    __slots__ = ("_exchange", "_first_byte_at", "_stall_s", "headers", "status")
+
+    def __init__(self, exchange: Exchange, first_byte_at: float, stall_s: float) -> None:
+        self._exchange = exchange
+        self._first_byte_at = first_byte_at
+        self._stall_s = stall_s
+        self.status = exchange.status
+        self.headers = exchange.headers
+
+    async def read(self, limit: int) -> bytes:
+        """Read the whole body, of at most `limit` bytes."""
+        pieces, size = [], 0
+        async for piece in self.iter():
+            size += len(piece)
+            if size > limit:
+                self.close()
+                raise MalformedAnswerError("answered too much", f"more than {limit} bytes")
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def iter(self) -> AsyncIterator[bytes]:
+        """Read the body in pieces, as they come."""
+        exchange, by = self._exchange, self._first_byte_at
+        loop = asyncio.get_running_loop()
+        while piece := await exchange.piece(by=by, late="stalled"):
+            yield piece
+            by = loop.time() + self._stall_s
+
+    def close(self) -> None:
+        """Close the connection, unless the body was read to its end."""
+        self._exchange.close()
+
+
+def _tls() -> ssl.SSLContext:
+    """Verify certificates and names, and speak nothing but HTTP/1.1."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

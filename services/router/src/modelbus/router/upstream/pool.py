@@ -1,0 +1,164 @@
+"""The connections that are kept: the one used last is used first, so that the others can be let go."""
+
+import asyncio
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+
+from modelbus.router.domain.errors import TimedOutError
+from modelbus.router.upstream.connection import Connection
+from modelbus.router.upstream.dialling import Dialler
+from modelbus.router.upstream.places import Origin
+
+IDLE_S = 30.0
+"""Below what providers and load balancers usually grant (60 s and more), so that we drop idle connections first."""
+_LEAST_PER_ORIGIN = 16
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """The connections to one origin."""
+
+    idle: list[Connection] = field(default_factory=list)
+    made: int = 0
+    """Open ones and those that are being made."""
+    waiting: deque[asyncio.Future[Connection | None]] = field(default_factory=deque)
+
+
+class Pool:
+    """Lends connections; at most so many in all, and a part of them to one origin."""
+
+    def __init__(self, dialler: Dialler, *, most: int) -> None:
+        self._dialler = dialler
+        self._most = most
+        # One supplier that hangs must leave connections for the others.
+        self._most_per_origin = max(most // 4, _LEAST_PER_ORIGIN)
+        self._shelves: dict[Origin, _Shelf] = defaultdict(_Shelf)
+        self._made = 0
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    async def borrow(self, origin: Origin, *, by: float, is_fresh: bool = False) -> Connection:
+        """Answer a connection, waiting in line for one if all are lent; a fresh one was never used before.
+
+        Raises:
+            AttemptFailedError: none can be made, or none comes free in time.
+        """
+        shelf = self._shelves[origin]
+        while not is_fresh and shelf.idle:
+            connection = shelf.idle.pop()
+            if connection.is_open:
+                return connection
+        while not self._has_room(shelf):
+            # A waiter is handed a connection, or only told that there is room for one.
+            connection_or_room = await self._wait(shelf, by)
+            if connection_or_room is not None and connection_or_room.is_open:
+                if not is_fresh:
+                    return connection_or_room
+                connection_or_room.abort()
+        return await self._make(origin, shelf, by)
+
+    def give_back(self, origin: Origin, connection: Connection) -> None:
+        """Take a connection back whose exchange is over; one that is closed was counted when it closed."""
+        if not connection.is_open or self._is_closed:
+            connection.abort()
+            return
+        shelf = self._shelves[origin]
+        while shelf.waiting:
+            waiter = shelf.waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        connection.idle_since = asyncio.get_running_loop().time()
+        shelf.idle.append(connection)
+        if self._sweeper is None:
+            self._sweep_later()
+
+    def close(self) -> None:
+        """Close every idle connection; those that are lent close when they come back."""
+        self._is_closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for shelf in list(self._shelves.values()):
+            for connection in shelf.idle:
+                connection.abort()
+            shelf.idle.clear()
+
+    @property
+    def made(self) -> int:
+        """How many connections there are, those that are being made included."""
+        return self._made
+
+    def _has_room(self, shelf: _Shelf) -> bool:
+        if shelf.made >= self._most_per_origin:
+            return False
+        if self._made >= self._most:
+            self._let_one_go()
+        return self._made < self._most
+
+    def _let_one_go(self) -> None:
+        """Close the connection that has been idle for longest, of whatever origin."""
+        idle = [shelf.idle[0] for shelf in self._shelves.values() if shelf.idle]
+        if idle:
+            oldest = min(idle, key=lambda connection: connection.idle_since)
+            self._forget(oldest)
+
+    def _forget(self, connection: Connection) -> None:
+        """Close an idle connection and count it as gone now, not when the loop says so."""
+        gone, connection.gone = connection.gone, None
+        connection.abort()
+        for shelf in self._shelves.values():
+            if connection in shelf.idle:
+                shelf.idle.remove(connection)
+        if gone is not None:
+            gone()
+
+    async def _wait(self, shelf: _Shelf, by: float) -> Connection | None:
+        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        shelf.waiting.append(waiter)
+        try:
+            async with asyncio.timeout_at(by):
+                return await waiter
+        except TimeoutError as error:
+            raise TimedOutError("no connection in time", "all are in use") from error
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and (lent := waiter.result()) is not None:
+                lent.abort()
+            raise
+        finally:
+            if waiter in shelf.waiting:
+                shelf.waiting.remove(waiter)
+
+    async def _make(self, origin: Origin, shelf: _Shelf, by: float) -> Connection:
+        shelf.made += 1
+        self._made += 1
+        try:
+            connection = await self._dialler.dial(origin, by=by)
+        except BaseException:
+            self._one_less(origin)
+            raise
+        connection.gone = lambda: self._one_less(origin)
+        return connection
+
+    def _one_less(self, origin: Origin) -> None:
+        self._shelves[origin].made -= 1
+        self._made -= 1
+        # Room for one: for whoever waits for this origin, else for whoever waits longest elsewhere.
+        for shelf in (self._shelves[origin], *self._shelves.values()):
+            while shelf.waiting and shelf.made < self._most_per_origin:
+                waiter = shelf.waiting.popleft()
+                if not waiter.done():
+                    waiter.set_result(None)
+                    return
+
+    def _sweep_later(self) -> None:
+        self._sweeper = asyncio.get_running_loop().call_later(IDLE_S / 4, self._sweep)
+
+    def _sweep(self) -> None:
+        """Let go what has been idle for too long."""
+        self._sweeper = None
+        before = asyncio.get_running_loop().time() - IDLE_S
+        for shelf in list(self._shelves.values()):
+            for connection in [each for each in shelf.idle if each.idle_since <= before or not each.is_open]:
+                self._forget(connection)
+        if any(shelf.idle for shelf in self._shelves.values()):
+            self._sweep_later()
