@@ -42,12 +42,13 @@ class Connection:
         if self._streams is not None:
             self._streams[1].close()
 
-    def request(self, method: str, path: str, content: Any = None) -> bytes:
+    def request(self, method: str, path: str, content: Any = None, **headers: str) -> bytes:
         """Write a request; made once, it can be asked many times."""
         body = b"" if content is None else json.dumps(content).encode()
+        more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
         head = (
             f"{method} {path} HTTP/1.1\r\nhost: {self._address.netloc}\r\nauthorization: Bearer {self._token}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n{more}\r\n"
         )
         return head.encode() + body
 

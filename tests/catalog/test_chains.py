@@ -10,10 +10,11 @@ from catalogs import Told
 from modelbus.contracts.catalog import ChainChanged
 
 CHAINS = "/api/v1/fallback-chains"
+FORCED = {"force": True}
 
 
 async def a_chain(http: httpx.AsyncClient, *models: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    steps = [{"model_id": model["id"]} for model in models or [await a_model(http)]]
+    steps = [{"model_id": model["id"]} for model in models or [await a_served_model(http)]]
     answer = await http.post(CHAINS, json={"name": "smart", "steps": steps, **fields})
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
@@ -35,6 +36,9 @@ async def test_a_new_chain_shows_its_steps_in_order_and_whether_each_could_serve
         "model_id": unserved["id"],
         "model_name": unserved["name"],
         "source_id": None,
+        "triggers": ["any"],
+        "protocol": None,
+        "features": None,
         "is_available": False,
         "reason": "no_source",
     }
@@ -51,7 +55,11 @@ async def test_a_new_chain_shows_its_steps_in_order_and_whether_each_could_serve
         "id": chain["id"],
         "name": "Vendor/smart:v1.0-x_y",
         "is_active": True,
-        "steps": [{"id": step["id"], "model_id": step["model_id"], "source_id": None} for step in chain["steps"]],
+        "steps": [
+            {name: step[name] for name in ("id", "model_id", "source_id", "triggers", "protocol", "features")}
+            for step in chain["steps"]
+        ],
+        "description": "two steps",
     }
 
 
@@ -69,17 +77,17 @@ async def test_a_step_with_an_exact_source_stands_and_falls_with_that_source_and
 
     assert chain["steps"][1]["source_id"] == source["id"]
     assert await standing() == [(True, None), (True, None)]
-    await http.post(f"/api/v1/sources/{source['id']}/disable")
+    await http.post(f"/api/v1/sources/{source['id']}/disable", params=FORCED)
     assert await standing() == [(True, None), (False, "disabled")]
     await http.post(f"/api/v1/sources/{source['id']}/enable")
-    await http.post(f"/api/v1/models/{model['id']}/disable")
+    await http.post(f"/api/v1/models/{model['id']}/disable", params=FORCED)
     assert await standing() == [(False, "disabled"), (False, "disabled")]
 
 
 async def test_steps_that_are_replaced_keep_the_ids_of_the_targets_that_stay(
     http: httpx.AsyncClient, told: Told
 ) -> None:
-    stays, goes, comes = [await a_model(http) for _ in range(3)]
+    stays, goes, comes = [await a_served_model(http) for _ in range(3)]
     chain = await a_chain(http, stays, goes)
 
     answer = await http.patch(
@@ -105,7 +113,7 @@ async def test_a_step_whose_source_changes_is_another_step(http: httpx.AsyncClie
 
 
 async def test_put_sets_every_field_and_patch_only_those_given(http: httpx.AsyncClient) -> None:
-    first, second = await a_model(http), await a_model(http)
+    first, second = await a_served_model(http), await a_served_model(http)
     chain = await a_chain(http, first, description="old")
 
     patched = (await http.patch(f"{CHAINS}/{chain['id']}", json={"is_active": False, "name": "renamed"})).json()
@@ -121,7 +129,7 @@ async def test_put_sets_every_field_and_patch_only_those_given(http: httpx.Async
 
 
 async def test_reordering_moves_the_steps_and_tells_it_once(http: httpx.AsyncClient, told: Told) -> None:
-    chain = await a_chain(http, *[await a_model(http) for _ in range(3)])
+    chain = await a_chain(http, *[await a_served_model(http) for _ in range(3)])
     order = [chain["steps"][index]["id"] for index in (2, 0, 1)]
 
     answer = await http.post(f"{CHAINS}/{chain['id']}/reorder", json={"step_ids": order})
@@ -138,7 +146,7 @@ async def test_reordering_moves_the_steps_and_tells_it_once(http: httpx.AsyncCli
 async def test_an_order_of_other_steps_than_the_chain_has_is_refused(
     http: httpx.AsyncClient, told: Told, wrong: str
 ) -> None:
-    chain = await a_chain(http, await a_model(http), await a_model(http))
+    chain = await a_chain(http, await a_served_model(http), await a_served_model(http))
     first, second = [step["id"] for step in chain["steps"]]
     order = {
         "one left out": [first],
@@ -155,7 +163,7 @@ async def test_an_order_of_other_steps_than_the_chain_has_is_refused(
 
 
 async def test_a_change_that_changes_nothing_tells_nothing(http: httpx.AsyncClient, told: Told) -> None:
-    model = await a_model(http)
+    model = await a_served_model(http)
     chain = await a_chain(http, model)
     path = f"{CHAINS}/{chain['id']}"
 
@@ -217,7 +225,7 @@ async def test_a_name_that_a_chain_a_model_or_an_alias_has_is_refused(
 
 
 async def test_a_step_that_names_no_living_model_is_refused_by_its_path(http: httpx.AsyncClient, told: Told) -> None:
-    model, deleted = await a_model(http), await a_model(http)
+    model, deleted = await a_served_model(http), await a_served_model(http)
     await http.delete(f"/api/v1/models/{deleted['id']}")
     chain = await a_chain(http, model)
 
@@ -236,7 +244,7 @@ async def test_a_step_that_names_no_living_model_is_refused_by_its_path(http: ht
 async def test_a_step_with_a_source_that_is_not_there_or_serves_another_model_is_refused(
     http: httpx.AsyncClient, told: Told
 ) -> None:
-    model, other = await a_model(http), await a_model(http)
+    model, other = await a_served_model(http), await a_served_model(http)
     supplier = await a_supplier(http)
     wrong = await a_source(http, other["id"], supplier["id"])
     deleted = await a_source(http, model["id"], supplier["id"])
@@ -302,7 +310,7 @@ async def test_bad_input_is_refused_by_its_field_and_changes_nothing(http: httpx
 
 
 async def test_fifty_steps_are_a_chain(http: httpx.AsyncClient) -> None:
-    models = [await a_model(http) for _ in range(50)]
+    models = [await a_served_model(http), *[await a_model(http) for _ in range(49)]]
 
     chain = await a_chain(http, *models)
 
@@ -310,7 +318,7 @@ async def test_fifty_steps_are_a_chain(http: httpx.AsyncClient) -> None:
 
 
 async def test_chains_are_listed_by_pages_and_by_name(http: httpx.AsyncClient) -> None:
-    model = await a_model(http)
+    model = await a_served_model(http)
     made = [await a_chain(http, model, name=name) for name in ("one", "two", "three")]
 
     first = await shown(http, f"{CHAINS}?limit=2")
@@ -320,3 +328,194 @@ async def test_chains_are_listed_by_pages_and_by_name(http: httpx.AsyncClient) -
     assert rest["next_cursor"] is None
     assert (await shown(http, f"{CHAINS}?name=two"))["items"] == [made[1]]
     assert (await shown(http, f"{CHAINS}?name=tw"))["items"] == []
+
+
+async def test_a_step_says_after_which_failures_it_is_tried_and_what_it_may_be_used_for(
+    http: httpx.AsyncClient, told: Told
+) -> None:
+    first, second = await a_served_model(http), await a_served_model(http)
+    second_step = {
+        "model_id": second["id"],
+        "triggers": ["timeout", "rate_limit"],
+        "protocol": "anthropic",
+        "features": {"vision": False},
+    }
+
+    chain = await a_chain(http, steps=[{"model_id": first["id"], "triggers": ["timeout", "any"]}, second_step])
+
+    assert [step["triggers"] for step in chain["steps"]] == [["any"], ["rate_limit", "timeout"]]
+    assert (chain["steps"][1]["protocol"], chain["steps"][1]["features"]) == ("anthropic", {"vision": False})
+    record = (await told(ChainChanged))[0].record
+    assert (record.steps[1].triggers, record.steps[1].protocol) == (["rate_limit", "timeout"], "anthropic")
+    assert record.steps[1].features == {"vision": False}
+
+
+@pytest.mark.parametrize(
+    ("step", "field"),
+    [
+        ({"triggers": []}, "steps.0.triggers"),
+        ({"triggers": ["sometimes"]}, "steps.0.triggers.0"),
+        ({"triggers": ["any", "any"]}, "steps.0.triggers"),
+        ({"protocol": "smoke"}, "steps.0.protocol"),
+        ({"features": {"": True}}, "steps.0.features..[key]"),
+        ({"features": {"vision": "perhaps"}}, "steps.0.features.vision"),
+        ({"features": {f"f{number}": True for number in range(51)}}, "steps.0.features"),
+    ],
+)
+async def test_how_a_step_is_tried_is_checked(http: httpx.AsyncClient, step: dict[str, Any], field: str) -> None:
+    answer = await http.post(CHAINS, json={"name": "smart", "steps": [{**STEP, **step}]})
+
+    assert (answer.status_code, fields_of(answer)) == (422, [field])
+
+
+async def test_stale_steps_are_warned_of_wherever_the_chain_is_shown(http: httpx.AsyncClient) -> None:
+    served, unserved = await a_served_model(http), await a_model(http)
+
+    chain = await a_chain(http, served, unserved)
+
+    message = f"'{unserved['name']}' is not available: no_source"
+    assert chain["warnings"] == [{"field": "steps.1.model_id", "code": "not_available", "message": message}]
+    assert (await shown(http, f"{CHAINS}/{chain['id']}"))["warnings"] == chain["warnings"]
+    assert (await shown(http, CHAINS))["items"] == [chain]
+
+
+async def test_steps_that_are_all_stale_are_refused_unless_they_are_meant(http: httpx.AsyncClient, told: Told) -> None:
+    served, unserved = await a_served_model(http), await a_model(http)
+    stale = [{"model_id": unserved["id"]}]
+    chain = await a_chain(http, served)
+    path = f"{CHAINS}/{chain['id']}"
+
+    refused = [
+        await http.post(CHAINS, json={"name": "stale", "steps": stale}),
+        await http.put(path, json={"name": "smart", "steps": stale}),
+        await http.patch(path, json={"steps": stale}),
+        await http.patch(f"{path}/steps/{chain['steps'][0]['id']}", json={"model_id": unserved["id"]}),
+    ]
+    taken = await http.post(CHAINS, json={"name": "stale", "steps": stale}, params=FORCED)
+
+    assert [(answer.status_code, answer.json()["code"], fields_of(answer)) for answer in refused] == [
+        (422, "only_stale_steps", ["steps"])
+    ] * 4
+    assert [warning["code"] for warning in taken.json()["warnings"]] == ["not_available", "nothing_available"]
+    assert len(await told(ChainChanged)) == 2
+
+
+async def test_a_chain_whose_steps_have_all_become_stale_can_still_be_renamed_and_reordered(
+    http: httpx.AsyncClient,
+) -> None:
+    models = [await a_served_model(http) for _ in range(2)]
+    chain = await a_chain(http, *models)
+    for model in models:
+        await http.post(f"/api/v1/models/{model['id']}/disable", params=FORCED)
+    path = f"{CHAINS}/{chain['id']}"
+
+    renamed = await http.patch(path, json={"name": "renamed"})
+    reordered = await http.post(f"{path}/reorder", json={"step_ids": [step["id"] for step in reversed(chain["steps"])]})
+
+    assert [renamed.status_code, reordered.status_code] == [200, 200]
+
+
+async def test_single_steps_are_added_changed_moved_and_removed(http: httpx.AsyncClient, told: Told) -> None:
+    one, two, three = [await a_served_model(http) for _ in range(3)]
+    chain = await a_chain(http, one)
+    steps = f"{CHAINS}/{chain['id']}/steps"
+
+    added = await http.post(steps, json={"model_id": two["id"]})
+    first = await http.post(steps, json={"model_id": three["id"], "position": 0})
+    ids = {step["model_id"]: step["id"] for step in first.json()["steps"]}
+    changed = await http.patch(f"{steps}/{ids[two['id']]}", json={"triggers": ["timeout"], "position": 0})
+    removed = await http.delete(f"{steps}/{ids[three['id']]}")
+
+    def order(answer: httpx.Response) -> list[str]:
+        return [step["model_id"] for step in answer.json()["steps"]]
+
+    assert (added.status_code, order(added)) == (201, [one["id"], two["id"]])
+    assert order(first) == [three["id"], one["id"], two["id"]]
+    assert order(changed) == [two["id"], three["id"], one["id"]]
+    assert changed.json()["steps"][0]["id"] == ids[two["id"]]
+    assert changed.json()["steps"][0]["triggers"] == ["timeout"]
+    left = (await shown(http, f"{CHAINS}/{chain['id']}"))["steps"]
+    assert (removed.status_code, [step["id"] for step in left]) == (204, [ids[two["id"]], ids[one["id"]]])
+    assert [step["position"] for step in left] == [0, 1]
+    assert len(await told(ChainChanged)) == 5
+
+
+async def test_a_step_that_goes_elsewhere_drops_the_source_of_before(http: httpx.AsyncClient) -> None:
+    one, two = await a_served_model(http), await a_served_model(http)
+    source = (await shown(http, f"/api/v1/sources?model_id={one['id']}"))["items"][0]
+    chain = await a_chain(http, steps=[{"model_id": one["id"], "source_id": source["id"]}])
+    step = chain["steps"][0]
+
+    answer = await http.patch(f"{CHAINS}/{chain['id']}/steps/{step['id']}", json={"model_id": two["id"]})
+
+    [moved] = answer.json()["steps"]
+    assert (moved["model_id"], moved["source_id"]) == (two["id"], None)
+    assert moved["id"] != step["id"]
+
+
+async def test_what_a_single_step_can_not_be_is_refused(http: httpx.AsyncClient, told: Told) -> None:
+    one, two = await a_served_model(http), await a_served_model(http)
+    chain = await a_chain(http, one)
+    only = await a_chain(http, two, name="only")
+    steps = f"{CHAINS}/{chain['id']}/steps"
+
+    answers = [
+        await http.post(steps, json={"model_id": one["id"]}),
+        await http.post(steps, json={"model_id": str(uuid4())}),
+        await http.post(steps, json={"model_id": two["id"], "position": -1}),
+        await http.patch(f"{steps}/{chain['steps'][0]['id']}", json={"model_id": None}),
+        await http.patch(f"{steps}/{only['steps'][0]['id']}", json={"triggers": ["timeout"]}),
+        await http.delete(f"{steps}/{chain['steps'][0]['id']}"),
+    ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
+        (409, "already_exists"),
+        (422, "dangling_reference"),
+        (422, "invalid_input"),
+        (422, "invalid_input"),
+        (404, "not_found"),
+        (409, "last_step"),
+    ]
+    assert len(await told(ChainChanged)) == 2
+
+
+async def test_a_chain_of_fifty_steps_takes_no_other(http: httpx.AsyncClient) -> None:
+    models = [await a_served_model(http), *[await a_model(http) for _ in range(50)]]
+    chain = await a_chain(http, *models[:50])
+
+    answer = await http.post(f"{CHAINS}/{chain['id']}/steps", json={"model_id": models[50]["id"]})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "chain_full")
+
+
+async def test_a_change_of_a_step_is_held_to_the_version_that_was_seen(http: httpx.AsyncClient) -> None:
+    chain = await a_chain(http)
+    other = await a_served_model(http)
+    path = f"{CHAINS}/{chain['id']}/steps"
+
+    late = await http.post(path, json={"model_id": other["id"]}, headers={"If-Match": '"7"'})
+    seen = await http.post(path, json={"model_id": other["id"]}, headers={"If-Match": '"1"'})
+
+    assert [late.status_code, seen.status_code] == [412, 201]
+    assert seen.headers["ETag"] == '"2"'
+
+
+async def test_chains_are_filtered_by_what_they_refer_to_and_how_they_stand(http: httpx.AsyncClient) -> None:
+    served, unserved = await a_served_model(http), await a_model(http)
+    source = (await shown(http, f"/api/v1/sources?model_id={served['id']}"))["items"][0]
+    plain = await a_chain(http, served, name="plain", description="Nothing special")
+    await a_chain(http, served, unserved, name="half")
+    await a_chain(http, steps=[{"model_id": served["id"], "source_id": source["id"]}], name="exact", is_active=False)
+
+    async def names(query: str) -> list[str]:
+        return [chain["name"] for chain in (await shown(http, f"{CHAINS}?{query}"))["items"]]
+
+    assert await names(f"model_id={unserved['id']}") == ["half"]
+    assert await names(f"model_id={served['id']}") == ["plain", "half", "exact"]
+    assert await names("has_stale=true") == ["half"]
+    assert await names("has_stale=false&is_active=true") == ["plain"]
+    assert await names("search=SPECIAL") == [plain["name"]]
+    assert await names("search=100%") == []
+    assert await names("sort=-name") == ["plain", "half", "exact"]
+    await http.post(f"/api/v1/sources/{source['id']}/disable", params=FORCED)
+    assert await names("has_stale=true") == ["plain", "half", "exact"]

@@ -51,6 +51,8 @@ async def test_a_new_routing_shows_its_levels_from_easy_to_hard_and_whether_each
         "name": "By difficulty",
         "is_active": True,
         "levels": [levels[1], levels[2], levels[0]],
+        "description": "three of five",
+        "classifier": None,
     }
 
 
@@ -58,7 +60,7 @@ async def test_availability_is_that_of_now(http: httpx.AsyncClient) -> None:
     model = await a_served_model(http)
     routing = await a_routing(http, levels=[{"level": "easy", "model_ids": [model["id"]]}])
 
-    await http.post(f"/api/v1/models/{model['id']}/disable")
+    await http.post(f"/api/v1/models/{model['id']}/disable", params={"force": True})
 
     [level] = (await shown(http, f"{ROUTINGS}/{routing['id']}"))["levels"]
     assert [(served["is_available"], served["reason"]) for served in level["models"]] == [(False, "disabled")]
@@ -234,3 +236,88 @@ async def test_routings_are_listed_by_pages_and_by_name(http: httpx.AsyncClient)
     assert first["items"] + rest["items"] == made
     assert rest["next_cursor"] is None
     assert (await shown(http, f"{ROUTINGS}?name=two"))["items"] == [made[1]]
+
+
+SCORES = [0.2, 0.4, 0.6, 0.8]
+
+
+async def test_a_classifier_is_shown_told_and_taken_away_again(http: httpx.AsyncClient, told: Told) -> None:
+    judge = await a_served_model(http)
+    classifier = {"thresholds": SCORES, "is_sticky": False, "judge_model_id": judge["id"], "judge_timeout_ms": 300}
+
+    routing = await a_routing(http, classifier=classifier)
+    changed = await http.patch(f"{ROUTINGS}/{routing['id']}", json={"classifier": {"thresholds": SCORES}})
+    without = await http.patch(f"{ROUTINGS}/{routing['id']}", json={"classifier": None})
+
+    assert routing["classifier"] == classifier
+    alone = {"thresholds": SCORES, "is_sticky": True, "judge_model_id": None, "judge_timeout_ms": None}
+    assert changed.json()["classifier"] == alone
+    assert without.json()["classifier"] is None
+    first, second, third = [event.record.classifier for event in await told(ComplexityChanged)]
+    assert first.model_dump(mode="json") == classifier
+    assert (second.model_dump(mode="json"), third) == (alone, None)
+    assert [level["level"] for level in without.json()["levels"]] == ["hard"]
+
+
+async def test_a_classifier_that_makes_no_sense_is_refused_by_its_field(http: httpx.AsyncClient, told: Told) -> None:
+    routing = await a_routing(http)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"thresholds": SCORES[:3]}, "classifier.thresholds"),
+        ({"thresholds": [*SCORES, 0.9]}, "classifier.thresholds"),
+        ({"thresholds": [0.2, 0.4, 0.4, 0.8]}, "classifier.thresholds"),
+        ({"thresholds": [0.8, 0.6, 0.4, 0.2]}, "classifier.thresholds"),
+        ({"thresholds": [-0.1, 0.4, 0.6, 0.8]}, "classifier.thresholds.0"),
+        ({"thresholds": [0.2, 0.4, 0.6, 1.1]}, "classifier.thresholds.3"),
+        ({"thresholds": SCORES, "judge_timeout_ms": 300}, "classifier"),
+        ({"thresholds": SCORES, "judge_model_id": ID}, "classifier"),
+        ({"thresholds": SCORES, "judge_model_id": ID, "judge_timeout_ms": 0}, "classifier.judge_timeout_ms"),
+        ({"thresholds": SCORES, "is_sticky": None}, "classifier.is_sticky"),
+        ({"thresholds": SCORES, "mood": "good"}, "classifier.mood"),
+    ]
+
+    for classifier, field in wrong:
+        answer = await http.patch(f"{ROUTINGS}/{routing['id']}", json={"classifier": classifier})
+        assert (answer.status_code, fields_of(answer)) == (422, [field]), classifier
+    dangling = {"thresholds": SCORES, "judge_model_id": ID, "judge_timeout_ms": 300}
+    answer = await http.patch(f"{ROUTINGS}/{routing['id']}", json={"classifier": dangling})
+
+    assert (answer.json()["code"], fields_of(answer)) == ("dangling_reference", ["classifier.judge_model_id"])
+    assert len(await told(ComplexityChanged)) == 1
+
+
+async def test_stale_models_and_a_stale_judge_are_warned_of(http: httpx.AsyncClient) -> None:
+    served, stale = await a_served_model(http), await a_model(http)
+    levels = [
+        {"level": "easy", "model_ids": [served["id"], stale["id"]]},
+        {"level": "hard", "model_ids": [stale["id"]]},
+    ]
+    classifier = {"thresholds": SCORES, "judge_model_id": stale["id"], "judge_timeout_ms": 300}
+
+    routing = await a_routing(http, levels=levels, classifier=classifier)
+
+    assert [(warning["field"], warning["code"]) for warning in routing["warnings"]] == [
+        ("levels.0.model_ids.1", "not_available"),
+        ("levels.1.model_ids.0", "not_available"),
+        ("levels.1.model_ids", "nothing_available"),
+        ("classifier.judge_model_id", "not_available"),
+    ]
+    assert (await shown(http, ROUTINGS))["items"] == [routing]
+
+
+async def test_routings_are_filtered_by_what_they_refer_to_and_how_they_stand(http: httpx.AsyncClient) -> None:
+    served, stale, judge = await a_served_model(http), await a_model(http), await a_served_model(http)
+    await a_routing(http, name="fit", levels=[{"level": "easy", "model_ids": [served["id"]]}])
+    await a_routing(http, name="stale", levels=[{"level": "easy", "model_ids": [served["id"], stale["id"]]}])
+    classifier = {"thresholds": SCORES, "judge_model_id": judge["id"], "judge_timeout_ms": 300}
+    levels = [{"level": "easy", "model_ids": [served["id"]]}]
+    await a_routing(http, name="judged", levels=levels, classifier=classifier)
+
+    async def names(query: str) -> list[str]:
+        return [routing["name"] for routing in (await shown(http, f"{ROUTINGS}?{query}"))["items"]]
+
+    assert await names(f"model_id={stale['id']}") == ["stale"]
+    assert await names(f"model_id={judge['id']}") == ["judged"]
+    assert await names("has_stale=true") == ["stale"]
+    assert await names("has_stale=false&sort=name") == ["fit", "judged"]
+    await http.post(f"/api/v1/models/{judge['id']}/disable", params={"force": True})
+    assert await names("has_stale=true&sort=name") == ["judged", "stale"]

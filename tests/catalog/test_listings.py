@@ -66,7 +66,7 @@ def counts(synced: CatalogSynced) -> tuple[int, int, int, int, int]:
 
 
 async def total(http: httpx.AsyncClient, **filters: Any) -> int:
-    found: int = (await http.get("/api/v1/models", params={"limit": 1, **filters})).json()["total"]
+    found: int = (await http.get("/api/v1/models", params={"limit": 1, "total": True, **filters})).json()["total"]
     return found
 
 

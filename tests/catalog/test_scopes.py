@@ -3,7 +3,7 @@ from uuid import uuid4
 
 import httpx
 
-from builders import a_model, shown
+from builders import a_served_model, shown
 from catalog.refusals import fields_of
 from catalogs import Told
 from modelbus.contracts.catalog import ScopeChanged
@@ -12,7 +12,7 @@ SCOPES = "/api/v1/scopes"
 
 
 async def a_scope(http: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
-    model_ids = fields.pop("model_ids", None) or [(await a_model(http))["id"]]
+    model_ids = fields.pop("model_ids", None) or [(await a_served_model(http))["id"]]
     answer = await http.post(SCOPES, json={"name": "support", "model_ids": model_ids, **fields})
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
@@ -20,7 +20,7 @@ async def a_scope(http: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
 
 
 async def model_ids(http: httpx.AsyncClient, number: int) -> list[str]:
-    return [(await a_model(http))["id"] for _ in range(number)]
+    return [(await a_served_model(http))["id"] for _ in range(number)]
 
 
 async def test_a_new_scope_shows_and_tells_its_models_in_the_order_given(http: httpx.AsyncClient, told: Told) -> None:
@@ -38,6 +38,9 @@ async def test_a_new_scope_shows_and_tells_its_models_in_the_order_given(http: h
         "is_active": True,
         "model_ids": ids,
         "default_model_id": ids[1],
+        "description": "EU",
+        "domain": None,
+        "strategy_id": None,
     }
 
 
@@ -156,7 +159,7 @@ async def test_a_scope_with_a_model_that_does_not_live_is_refused_by_its_path(
     http: httpx.AsyncClient, told: Told
 ) -> None:
     model_id, deleted = await model_ids(http, 2)
-    await http.delete(f"/api/v1/models/{deleted}")
+    await http.delete(f"/api/v1/models/{deleted}", params={"force": True})
     scope = await a_scope(http, model_ids=[model_id])
 
     for dangling in (str(uuid4()), deleted):
@@ -173,7 +176,7 @@ async def test_a_scope_with_a_model_that_does_not_live_is_refused_by_its_path(
 async def test_a_scope_keeps_a_model_that_was_deleted_and_can_still_be_changed(http: httpx.AsyncClient) -> None:
     kept, deleted = await model_ids(http, 2)
     scope = await a_scope(http, model_ids=[kept, deleted])
-    await http.delete(f"/api/v1/models/{deleted}")
+    await http.delete(f"/api/v1/models/{deleted}", params={"force": True})
 
     answer = await http.patch(f"{SCOPES}/{scope['id']}", json={"name": "renamed"})
 
@@ -230,3 +233,58 @@ async def test_scopes_are_listed_by_pages_and_by_name(http: httpx.AsyncClient) -
     assert first["items"] + rest["items"] == made
     assert rest["next_cursor"] is None
     assert (await shown(http, f"{SCOPES}?name=two"))["items"] == [made[1]]
+
+
+STRATEGIES = "/api/v1/cost-strategies"
+
+
+async def a_strategy(http: httpx.AsyncClient, name: str = "cheap") -> dict[str, Any]:
+    answer = await http.post(STRATEGIES, json={"name": name, "cost_weight": 1})
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def test_a_scope_says_what_it_stands_for_and_how_a_source_is_chosen(http: httpx.AsyncClient, told: Told) -> None:
+    strategy = await a_strategy(http)
+
+    scope = await a_scope(http, domain="module", strategy_id=strategy["id"])
+    await a_scope(http, name="other", domain="tenant")
+
+    assert (scope["domain"], scope["strategy_id"], scope["warnings"]) == ("module", strategy["id"], [])
+    record = (await told(ScopeChanged))[0].record
+    assert (record.domain, str(record.strategy_id)) == ("module", strategy["id"])
+    assert (await shown(http, f"{SCOPES}?domain=module"))["items"] == [scope]
+    assert (await shown(http, f"{SCOPES}?strategy_id={strategy['id']}"))["items"] == [scope]
+    assert (await http.patch(f"{SCOPES}/{scope['id']}", json={"strategy_id": None})).json()["strategy_id"] is None
+
+
+async def test_a_scope_with_a_strategy_that_does_not_live_is_refused(http: httpx.AsyncClient, told: Told) -> None:
+    scope = await a_scope(http)
+    deleted = await a_strategy(http)
+    await http.delete(f"{STRATEGIES}/{deleted['id']}")
+
+    for dangling in (str(uuid4()), deleted["id"]):
+        answer = await http.patch(f"{SCOPES}/{scope['id']}", json={"strategy_id": dangling})
+        assert (answer.status_code, answer.json()["code"]) == (422, "dangling_reference")
+        assert fields_of(answer) == ["strategy_id"]
+    assert len(await told(ScopeChanged)) == 1
+
+
+async def test_what_a_scope_refers_to_in_vain_is_warned_of(http: httpx.AsyncClient) -> None:
+    served, stale = await model_ids(http, 2)
+    strategy = await a_strategy(http)
+    scope = await a_scope(http, model_ids=[served, stale], default_model_id=stale, strategy_id=strategy["id"])
+
+    await http.post(f"/api/v1/models/{stale}/disable", params={"force": True})
+    await http.post(f"{STRATEGIES}/{strategy['id']}/disable", params={"force": True})
+
+    warnings = (await shown(http, f"{SCOPES}/{scope['id']}"))["warnings"]
+    assert [(warning["field"], warning["code"]) for warning in warnings] == [
+        ("model_ids.1", "not_available"),
+        ("default_model_id", "not_available"),
+        ("strategy_id", "not_available"),
+    ]
+    assert [each["id"] for each in (await shown(http, f"{SCOPES}?has_stale=true&model_id={stale}"))["items"]] == [
+        scope["id"]
+    ]

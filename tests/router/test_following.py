@@ -27,6 +27,7 @@ async def test_with_everything_else_down_the_last_known_good_is_served_as_stale(
         "model": 1,
         "source": 2,
         "chain": 0,
+        "consumer": 0,
         "access_key": 1,
     }
 

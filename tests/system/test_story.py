@@ -29,7 +29,7 @@ async def hear_hello(client: openai.AsyncOpenAI, model: str) -> str:
 
 
 async def models(system: System, **filters: Any) -> int:
-    answer = await system.http("catalog").get("/api/v1/models", params={"limit": 1, **filters})
+    answer = await system.http("catalog").get("/api/v1/models", params={"limit": 1, "total": True, **filters})
     total: int = answer.json()["total"]
     return total
 

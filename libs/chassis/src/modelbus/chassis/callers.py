@@ -35,7 +35,7 @@ class Caller:
 
     def may(self, needed: Role) -> bool:
         """Tell whether the role is enough."""
-        return self.is_person and _PERSONS.index(self.role) >= _PERSONS.index(needed)
+        return self.role in _PERSONS and needed in _PERSONS and _PERSONS.index(self.role) >= _PERSONS.index(needed)
 
     @classmethod
     def system(cls, name: str) -> Self:

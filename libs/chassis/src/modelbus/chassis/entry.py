@@ -1,21 +1,29 @@
-"""The way into every service's process: `serve` and `migrate`, with one clear sentence when a setting is wrong."""
+"""The way into every service's process: its steps, with one clear sentence when a setting is wrong."""
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pydantic import ValidationError
 
 EXIT_SETTINGS = 2
 
+type Takes = Callable[[argparse.ArgumentParser], object]
+"""Adds what a step takes on the command line; the step gets it by name."""
 
-def run(program: str, **steps: Callable[[], None]) -> int:
+
+def run(program: str, takes: Mapping[str, Takes] | None = None, **steps: Callable[..., None]) -> int:
     """Run the step that the command line names; answer the exit code."""
     parser = argparse.ArgumentParser(prog=program)
-    parser.add_argument("step", choices=sorted(steps))
-    step = steps[parser.parse_args().step]
+    known = parser.add_subparsers(dest="step", required=True)
+    for name, step in sorted(steps.items()):
+        of_step = known.add_parser(name.replace("_", "-"), help=step.__doc__, description=step.__doc__)
+        if takes is not None and name in takes:
+            takes[name](of_step)
+    told = vars(parser.parse_args())
+    step = steps[told.pop("step").replace("-", "_")]
     try:
-        step()
+        step(**told)
     except ValidationError as error:
         for wrong in error.errors():
             name = "MODELBUS_" + "_".join(str(part) for part in wrong["loc"]).upper()

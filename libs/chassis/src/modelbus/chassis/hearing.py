@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import bound_contextvars
 
 from modelbus.chassis import topology
+from modelbus.chassis.callers import Caller
 from modelbus.chassis.database import Database
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import is_outage
@@ -170,7 +171,8 @@ class Hearing:
             return  # A newer teller's type on a subject of ours; nothing here depends on it.
         event_type, handler = known
         event = read_event(event_type, envelope.data)
-        async with self._database.transaction() as session:
+        # Who told the event is for whom it is done: a listing's changes are sync's.
+        async with self._database.transaction(Caller.system(envelope.source.rpartition("/")[2])) as session:
             await handler(session, Heard(event, envelope))
 
     async def _park(self, message: Msg, envelope: Envelope | None, reason: str, *, tries: int) -> None:

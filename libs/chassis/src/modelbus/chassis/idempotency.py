@@ -9,7 +9,7 @@ Follows https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-head
 import hashlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -20,11 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from modelbus.chassis.secrets import Vault
+from modelbus.chassis.secrets import Vault, WrongMasterKeyError
 
 HEADER = "idempotency-key"
 REPLAYED = "idempotency-replayed"
 LONGEST_KEY = 255
+KEPT_FOR = timedelta(hours=24)
 KEPT_HEADERS = ("content-type", "etag", "location")
 
 
@@ -46,6 +47,16 @@ class IdempotencyKeyReusedError(Exception):
     def __init__(self) -> None:
         super().__init__("Idempotency-Key: this key was used for another request; take a new one")
         self.errors = [{"field": "Idempotency-Key", "message": "must be new for another path or body"}]
+
+
+class IdempotencyAnswerLostError(Exception):
+    """The request was done before, under a master key that is no more."""
+
+    code = "idempotency_answer_lost"
+
+    def __init__(self) -> None:
+        super().__init__("Idempotency-Key: this was done before, but its answer can't be read any more; look it up")
+        self.errors = [{"field": "Idempotency-Key", "message": "must be new"}]
 
 
 class _Answer(msgspec.Struct):
@@ -91,16 +102,22 @@ class Idempotency:
         Raises:
             ReplayedAnswer: the same request was done before.
             IdempotencyKeyReusedError: another was.
+            IdempotencyAnswerLostError: one of the two was, and nobody can tell any more which.
         """
+        # Sealed too: the body may hold a password, and a bare digest of one is quickly guessed.
         taken = insert(self.rows).values(
-            caller=claim.caller, key=claim.key, digest=claim.digest, created_at=datetime.now(UTC)
+            caller=claim.caller, key=claim.key, digest=vault.seal(claim.digest), created_at=datetime.now(UTC)
         )
         if (await session.execute(taken.on_conflict_do_nothing().returning(self.rows.c.key))).one_or_none():
             return
         row = (await session.execute(sa.select(self.rows).where(*self._is(claim)))).one()
-        if row.digest != claim.digest:
+        try:
+            digest, answer = vault.open(row.digest), vault.open(row.answer)
+        except WrongMasterKeyError as error:
+            raise IdempotencyAnswerLostError from error
+        if digest != claim.digest:
             raise IdempotencyKeyReusedError
-        raise ReplayedAnswer(msgspec.json.decode(vault.open(row.answer), type=_Answer))
+        raise ReplayedAnswer(msgspec.json.decode(answer, type=_Answer))
 
     async def keep(self, session: AsyncSession, claim: _Claim, response: Response, vault: Vault) -> None:
         """Keep the answer with the key, in the transaction that made it."""

@@ -50,12 +50,16 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, OUTAGES)
 
 
-async def repeat(name: str, work: Callable[[], Awaitable[None]], *, every_s: float, jitter: float = 0.1) -> None:
-    """Do the work again and again, `every_s` seconds (give or take the jitter) after it ended.
+async def repeat(
+    name: str, work: Callable[[], Awaitable[object]], *, every_s: float, jitter: float = 0.1, is_soon: bool = True
+) -> None:
+    """Do the work again and again, `every_s` seconds (give or take the jitter) after it ended; first now, if `is_soon`.
 
     An outage is logged once when it begins and once when it is over; the work is tried again with a growing pause.
     """
     failures = 0
+    if not is_soon:
+        await asyncio.sleep(_about(every_s, jitter))
     while True:
         try:
             await work()
@@ -70,7 +74,11 @@ async def repeat(name: str, work: Callable[[], Awaitable[None]], *, every_s: flo
         if failures:
             log.info("work goes on", work=name, after_failures=failures)
             failures = 0
-        await asyncio.sleep(every_s * random.uniform(1 - jitter, 1 + jitter))  # noqa: S311 - spreads load
+        await asyncio.sleep(_about(every_s, jitter))
+
+
+def _about(seconds: float, jitter: float) -> float:
+    return seconds * random.uniform(1 - jitter, 1 + jitter)  # noqa: S311 - spreads load
 
 
 def pause_s(failures: int) -> float:

@@ -4,20 +4,25 @@ The numbers come from one head row, locked as the transaction's last statement u
 gap-free and monotonic, and no reader can see revision r + 1 before r.
 """
 
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID
+from typing import NamedTuple
+from uuid import UUID, uuid4
 
+import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import get_contextvars
 
+from modelbus.chassis import bulk
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.event import Event
 
-_RECORDED = "modelbus.recorded"
+PACKED_AT_ONCE = 2000
+
+_WAITING = "modelbus.waiting"
 _REVISION = "modelbus.revision"
 
 
@@ -27,6 +32,40 @@ class Head:
 
     epoch: UUID
     revision: int
+
+
+class _Recorded(NamedTuple):
+    """An event that waits for its number, by the columns of the outbox."""
+
+    id: UUID
+    type: str
+    subject: str | None
+    schema_version: str
+    body: str
+    correlation_id: str | None
+    trace_parent: str | None
+    recorded_at: datetime
+
+
+class _Waiting:
+    """The events of one transaction; packed, for a large listing makes hundreds of thousands."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._packed: list[bytes] = []
+        self._newest: list[_Recorded] = []
+
+    def add(self, event: _Recorded) -> None:
+        self.count += 1
+        self._newest.append(event)
+        if len(self._newest) == PACKED_AT_ONCE:
+            self._packed.append(zlib.compress(msgspec.msgpack.encode(self._newest), 1))
+            self._newest = []
+
+    def __iter__(self) -> Iterator[_Recorded]:
+        for pack in self._packed:
+            yield from msgspec.msgpack.decode(zlib.decompress(pack), type=list[_Recorded])
+        yield from self._newest
 
 
 class Outbox:
@@ -63,21 +102,30 @@ class Outbox:
 
     async def flush(self, session: AsyncSession) -> None:
         """Number the session's recorded events and write them; the last statement before commit."""
-        recorded: list[dict[str, Any]] = session.info.pop(_RECORDED, [])
-        if not recorded:
+        waiting: _Waiting | None = session.info.pop(_WAITING, None)
+        if waiting is None:
             return
-        taken = sa.update(self.head).values(version=self.head.c.version + len(recorded))
+        taken = sa.update(self.head).values(version=self.head.c.version + waiting.count)
         head = (await session.execute(taken.returning(self.head.c.version, self.head.c.epoch))).one()
-        first = head.version - len(recorded) + 1
-        for offset, row in enumerate(recorded):
-            row["revision"], row["epoch"] = first + offset, head.epoch
-        await session.execute(insert(self.rows), recorded)
+        first = head.version - waiting.count + 1
+        numbered = ((revision, head.epoch, *each) for revision, each in enumerate(waiting, first))
+        await bulk.insert(session, self.rows, ("revision", "epoch", *_Recorded._fields), numbered)
         await session.execute(sa.select(sa.func.pg_notify(self.channel, "")))
         session.info[_REVISION] = head.version
 
     async def read_head(self, session: AsyncSession) -> Head:
         """Read the head without locking it."""
         row = (await session.execute(sa.select(self.head.c.version, self.head.c.epoch))).one()
+        return Head(epoch=row.epoch, revision=row.version)
+
+    async def begin_epoch(self, session: AsyncSession, *, beyond: int = 0) -> Head:
+        """Number in a new epoch from here on: what was told before and what follows are no one history.
+
+        Revisions stay monotonic across epochs, so no hearer's comparison ever goes backwards.
+        """
+        version = sa.func.greatest(self.head.c.version, beyond)
+        begun = sa.update(self.head).values(epoch=uuid4(), version=version)
+        row = (await session.execute(begun.returning(self.head.c.version, self.head.c.epoch))).one()
         return Head(epoch=row.epoch, revision=row.version)
 
     async def forget(self, session: AsyncSession, *, before: datetime) -> int:
@@ -92,17 +140,18 @@ async def record(session: AsyncSession, event: Event) -> None:
     """Tell the event when, and only if, the session's transaction commits."""
     about = event.about()
     context = get_contextvars()
-    session.info.setdefault(_RECORDED, []).append(
-        {
-            "id": new_id(),
-            "type": event.type,
-            "subject": None if about is None else str(about),
-            "schema_version": event.version,
-            "body": event.model_dump_json(),
-            "correlation_id": correlation_id(),
-            "trace_parent": context.get("traceparent"),
-            "recorded_at": datetime.now(UTC),
-        }
+    waiting: _Waiting = session.info.setdefault(_WAITING, _Waiting())
+    waiting.add(
+        _Recorded(
+            id=new_id(),
+            type=event.type,
+            subject=None if about is None else str(about),
+            schema_version=event.version,
+            body=event.model_dump_json(),
+            correlation_id=correlation_id(),
+            trace_parent=context.get("traceparent"),
+            recorded_at=datetime.now(UTC),
+        )
     )
 
 
@@ -115,7 +164,8 @@ def correlation_id() -> str | None:
 
 def recorded_so_far(session: AsyncSession) -> int:
     """Answer how many events the session will tell."""
-    return len(session.info.get(_RECORDED, ()))
+    waiting: _Waiting | None = session.info.get(_WAITING)
+    return 0 if waiting is None else waiting.count
 
 
 def committed_revision(session: AsyncSession) -> int | None:

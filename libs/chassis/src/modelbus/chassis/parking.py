@@ -1,15 +1,17 @@
 """Parked messages: what could not be handled, kept with the reason until an administrator retries or discards it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import insert
 
+from modelbus.chassis.callers import Caller
 from modelbus.chassis.database import Database
 from modelbus.chassis.ids import new_id
 
@@ -26,6 +28,15 @@ class RetryFailedError(Exception):
     """The message failed again and stays parked."""
 
     code = "retry_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asked for what, for the audit log of a service that keeps one."""
+
+    caller: Caller
+    action: str
+    path: str
 
 
 class ParkedView(BaseModel):
@@ -98,7 +109,7 @@ class Parking:
             items=[_view(row) for row in rows[:limit]], next_cursor=str(rows[limit - 1].id) if more else None
         )
 
-    async def retry(self, parked_id: UUID) -> None:
+    async def retry(self, parked_id: UUID, by: Asked) -> None:
         """Handle the message again and forget it if that succeeds.
 
         Raises:
@@ -113,16 +124,17 @@ class Parking:
             await self._retries[row.consumer](row.headers, row.body)
         except Exception as error:  # whatever the handler raises is the answer to the administrator
             raise RetryFailedError(f"failed again and stays parked: {error!r}") from error
-        await self.discard(parked_id)
+        await self.discard(parked_id, by)
 
-    async def discard(self, parked_id: UUID) -> None:
+    async def discard(self, parked_id: UUID, by: Asked) -> None:
         """Forget the message.
 
         Raises:
             NotParkedError: nothing is parked under that id.
         """
         gone = sa.delete(self.rows).where(self.rows.c.id == parked_id).returning(self.rows.c.id)
-        async with self._in.transaction() as session:
+        async with self._in.transaction(by.caller) as session:
+            session.info["action"], session.info["path"] = by.action, by.path
             if (await session.execute(gone)).one_or_none() is None:
                 raise NotParkedError(f"no parked message {parked_id}")
 
@@ -141,16 +153,20 @@ class Parking:
             return await self.list_parked(max(1, min(limit, 200)), cursor)
 
         @routes.post("/{parked_id}/retry", status_code=204)
-        async def retry_parked(parked_id: UUID) -> None:
+        async def retry_parked(parked_id: UUID, request: Request) -> None:
             """Handle the message again; it is forgotten when that succeeds."""
-            await self.retry(parked_id)
+            await self.retry(parked_id, _asked(request))
 
         @routes.delete("/{parked_id}", status_code=204)
-        async def discard_parked(parked_id: UUID) -> None:
+        async def discard_parked(parked_id: UUID, request: Request) -> None:
             """Forget the message without handling it."""
-            await self.discard(parked_id)
+            await self.discard(parked_id, _asked(request))
 
         return routes
+
+
+def _asked(request: Request) -> Asked:
+    return Asked(request.state.caller, f"{request.method} {request.scope['route'].path}", request.url.path)
 
 
 def _view(row: Any) -> ParkedView:

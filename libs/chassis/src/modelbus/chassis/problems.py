@@ -10,7 +10,11 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from modelbus.chassis.idempotency import IdempotencyKeyMalformedError, IdempotencyKeyReusedError
+from modelbus.chassis.idempotency import (
+    IdempotencyAnswerLostError,
+    IdempotencyKeyMalformedError,
+    IdempotencyKeyReusedError,
+)
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import TRY_AGAIN_STATES, is_outage
 from modelbus.chassis.parking import NotParkedError, RetryFailedError
@@ -24,6 +28,7 @@ _OWN: Mapping[type[Exception], int] = {
     RetryFailedError: 409,
     IdempotencyKeyMalformedError: 400,
     IdempotencyKeyReusedError: 422,
+    IdempotencyAnswerLostError: 409,
 }
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNIQUE_VIOLATION, _FOREIGN_KEY_VIOLATION = "23505", "23503"
@@ -37,7 +42,7 @@ def install(app: FastAPI, statuses: Mapping[type[Exception], int]) -> None:
 
     async def refuse(_request: Request, error: Exception) -> Response:
         status = next(statuses[kind] for kind in type(error).__mro__ if kind in statuses)
-        return respond(refusal(error, status))
+        return respond(refusal(error, status), getattr(error, "headers", None))
 
     statuses = {**_OWN, **statuses}
     for kind in statuses:

@@ -4,6 +4,8 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 DATABASE = "modelbus"
+EXTENSIONS = "extensions"
+"""The schema of what PostgreSQL itself is extended by."""
 
 
 async def provision(superuser_url: str, passwords: dict[str, str], database: str = DATABASE) -> None:
@@ -24,10 +26,16 @@ async def provision(superuser_url: str, passwords: dict[str, str], database: str
     try:
         await connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
         await connection.execute(f"REVOKE ALL ON DATABASE {_quoted(database)} FROM PUBLIC")
+        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {EXTENSIONS}")
+        # Lets one constraint refuse two equal ids in overlapping periods; a service may not add it by itself.
+        await connection.execute(f"CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA {EXTENSIONS}")
+        # Finds parts of names by an index.
+        await connection.execute(f"CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA {EXTENSIONS}")
         for role in passwords:
             name = _quoted(role)
             await connection.execute(f"GRANT CONNECT ON DATABASE {_quoted(database)} TO {name}")
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name} AUTHORIZATION {name}")
+            await connection.execute(f"GRANT USAGE ON SCHEMA {EXTENSIONS} TO {name}")
             await connection.execute(f"ALTER ROLE {name} IN DATABASE {_quoted(database)} SET search_path TO {name}")
     finally:
         await connection.close()

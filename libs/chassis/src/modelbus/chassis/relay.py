@@ -8,7 +8,7 @@ a leader that was paused and overtaken is refused. The event's id is the message
 import asyncio
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
@@ -148,16 +148,12 @@ class Relay:
         return await self._begin_epoch(cursor)
 
     async def _begin_epoch(self, cursor: Cursor) -> Cursor:
-        epoch, head = uuid4(), self._outbox.head
         async with self._database.transaction() as session:
-            # Revisions stay monotonic across epochs, so no hearer's comparison ever goes backwards.
-            beyond = sa.func.greatest(head.c.version, cursor.revision)
-            begun = sa.update(head).values(epoch=epoch, version=beyond).returning(head.c.version)
-            base: int = (await session.execute(begun)).scalar_one()
+            head = await self._outbox.begin_epoch(session, beyond=cursor.revision)
             if CatalogReset in self._stream.events:
-                await record(session, CatalogReset(epoch=epoch))
-        log.warning("a new epoch begins", stream=self._stream.name, epoch=str(epoch), after_revision=base)
-        return Cursor(cursor.sequence, cursor.event_id, epoch, base)
+                await record(session, CatalogReset(epoch=head.epoch))
+        log.warning("a new epoch begins", stream=self._stream.name, epoch=str(head.epoch), after_revision=head.revision)
+        return Cursor(cursor.sequence, cursor.event_id, head.epoch, head.revision)
 
     async def _next_rows(self, connection: "asyncpg.Connection[Any]", after: int) -> list[asyncpg.Record]:
         query = f"""SELECT revision, epoch, id, type, subject, schema_version, body, correlation_id, trace_parent,

@@ -41,16 +41,23 @@ class Replica:
 
     def replace(self, snapshot: Snapshot) -> Applied:
         """Take a snapshot for what is held."""
-        records: Records = {kind: {} for kind in self.kinds}
-        digests = dict.fromkeys(self.kinds, 0)
-        for kind in self.kinds:
-            for raw in snapshot.records.get(kind, ()):
-                record_id, body = msgspec.json.decode(raw, type=_Identified).id, bytes(raw)
-                records[kind][record_id] = body
-                digests[kind] += record_digest(kind, record_id, body)
-        self.records, self._digests = records, digests
+        told = {
+            kind: {msgspec.json.decode(raw, type=_Identified).id: bytes(raw) for raw in snapshot.records.get(kind, ())}
+            for kind in self.kinds
+        }
+        self.records = {kind: {} for kind in self.kinds}
+        self._digests = dict.fromkeys(self.kinds, 0)
         self.epoch, self.revision = snapshot.epoch, snapshot.revision
-        return Applied(changed=records, gone={}, is_whole=True)
+        for kind, bodies in told.items():
+            for record_id, body in bodies.items():
+                self.put(kind, record_id, body)
+        return Applied(changed=self.records, gone={}, is_whole=True)
+
+    def put(self, kind: str, record_id: UUID, body: bytes) -> None:
+        """Hold this for the record, whatever was held before."""
+        self._remove(kind, record_id)
+        self.records[kind][record_id] = body
+        self._digests[kind] += record_digest(kind, record_id, body)
 
     def apply(self, changes: list[Change]) -> Applied:
         """Apply changes that follow one another, and the replica's revision, without a gap.
@@ -86,18 +93,20 @@ class Replica:
         return Snapshot(self.epoch, self.revision, self.digests(), records)
 
     def _set(self, kind: str, change: RecordChange, applied: Applied) -> None:
-        old = self.records[kind].pop(change.id, None)
-        if old is not None:
-            self._digests[kind] -= record_digest(kind, change.id, old)
         if change.deleted:
+            self._remove(kind, change.id)
             applied.changed.get(kind, {}).pop(change.id, None)
             applied.gone.setdefault(kind, set()).add(change.id)
             return
         body = bytes(change.record)
-        self.records[kind][change.id] = body
-        self._digests[kind] += record_digest(kind, change.id, body)
+        self.put(kind, change.id, body)
         applied.changed.setdefault(kind, {})[change.id] = body
         applied.gone.get(kind, set()).discard(change.id)
+
+    def _remove(self, kind: str, record_id: UUID) -> None:
+        old = self.records[kind].pop(record_id, None)
+        if old is not None:
+            self._digests[kind] -= record_digest(kind, record_id, old)
 
 
 class _Identified(msgspec.Struct):

@@ -6,17 +6,20 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import uvicorn
 from fastapi import Depends, FastAPI, Request
+from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from modelbus.chassis import auth, health, problems
+from modelbus.chassis import auth, health, openapi, problems
 from modelbus.chassis.database import Database
 from modelbus.chassis.idempotency import claim_for
 from modelbus.chassis.ids import new_id
@@ -43,6 +46,7 @@ async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
     async with database.transaction(request.state.caller) as session:
         # For the audit log, and for whoever has to know whether the thing is still as the caller saw it.
         session.info["action"] = f"{request.method} {request.scope['route'].path}"
+        session.info["path"] = request.url.path
         session.info["if_match"] = request.headers.get("if-match")
         await claim_for(request, session)
         yield session
@@ -60,6 +64,11 @@ Transaction = Annotated[AsyncSession, Depends(_transaction, scope="function")]
 """A session in a transaction that commits, events included, before the answer is sent."""
 Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
 """A session on one consistent view, which refuses to write."""
+
+
+def is_conditional(route: APIRoute) -> bool:
+    """Tell whether requests of the route have a transaction, which sees to their `If-Match`."""
+    return any(each.call is _transaction for each in route.dependant.dependencies)
 
 
 class RequestContext:
@@ -99,17 +108,22 @@ class RequestContext:
 
 
 class BodyLimit:
-    """ASGI middleware: a body that is too long is refused by a problem, announced or not."""
+    """ASGI middleware: a body that is too long is refused by a problem, announced or not.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    `larger` names the paths that take more than the others.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, larger: Mapping[str, int]) -> None:
         self._app = app
         self._max_bytes = max_bytes
-        self._detail = f"the body is longer than {max_bytes} bytes"
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own signature
         announced = dict(scope.get("headers", ())).get(b"content-length", b"0")
-        if scope["type"] == "http" and announced.isdigit() and int(announced) > self._max_bytes:
-            await problems.respond(problems.problem(413, "body_too_large", self._detail))(scope, receive, send)
+        most = self._larger.get(scope.get("path", ""), self._max_bytes)
+        detail = f"the body is longer than {most} bytes"
+        if scope["type"] == "http" and announced.isdigit() and int(announced) > most:
+            await problems.respond(problems.problem(413, "body_too_large", detail))(scope, receive, send)
             return
         read = 0
 
@@ -117,15 +131,15 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._max_bytes:
+            if read > most:
                 # FastAPI passes an HTTPException from the body on to the handler of refusals.
-                raise HTTPException(413, self._detail)
+                raise HTTPException(413, detail)
             return message
 
         await self._app(scope, receive_within_limit, send)
 
 
-def build(  # noqa: PLR0913 - the seven things in which services differ
+def build(  # noqa: PLR0913 - the eight things in which services differ
     *,
     title: str,
     description: str,
@@ -133,7 +147,8 @@ def build(  # noqa: PLR0913 - the seven things in which services differ
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
     checks: Mapping[str, health.Check],
     statuses: Mapping[type[Exception], int],
-    for_services: tuple[str, ...] = (),
+    door: auth.Door = auth.Door(),  # noqa: B008 - frozen
+    larger_bodies: Mapping[str, int] = MappingProxyType({}),
 ) -> FastAPI:
     """Build the app with ids, auth, limits, problems and health; the service adds its routes."""
     app = FastAPI(
@@ -144,16 +159,17 @@ def build(  # noqa: PLR0913 - the seven things in which services differ
         docs_url=None,
         redoc_url=None,
     )
+    app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     app.include_router(health.routes(checks))
     problems.install(app, statuses)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger=larger_bodies)
     app.add_middleware(
         auth.Gate,
         tokens={
             auth.ADMINISTRATOR: settings.admin_token.get_secret_value(),
             auth.SERVICE: settings.service_token.get_secret_value(),
         },
-        for_services=for_services,
+        door=door,
     )
     app.add_middleware(RequestContext)
     return app

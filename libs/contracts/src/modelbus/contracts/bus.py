@@ -73,6 +73,7 @@ SYNC_HEARS_CATALOG = Consumer(
     events=(catalog.SyncRequested, catalog.CatalogSynced, catalog.ListingRefused),
 )
 CATALOG_HEARS_SYNC = Consumer(durable="catalog", stream=SYNC, events=(sync.ListingFetched,), ack_wait_s=120.0)
+CATALOG_HEARS_USAGE = Consumer(durable="catalog-usage", stream=USAGE, events=(usage.UsageRecorded,))
 INTEGRITY_HEARS_CATALOG = Consumer(
     durable="integrity",
     stream=CATALOG,
@@ -88,4 +89,9 @@ INTEGRITY_HEARS_CATALOG = Consumer(
     ),
 )
 
-CONSUMERS: tuple[Consumer, ...] = (SYNC_HEARS_CATALOG, CATALOG_HEARS_SYNC, INTEGRITY_HEARS_CATALOG)
+CONSUMERS: tuple[Consumer, ...] = (
+    SYNC_HEARS_CATALOG,
+    CATALOG_HEARS_SYNC,
+    CATALOG_HEARS_USAGE,
+    INTEGRITY_HEARS_CATALOG,
+)

@@ -87,7 +87,7 @@ class StrategyChanged(RecordChanged[routing.StrategyRecord]):
 
 
 class PriceChanged(RecordChanged[records.PriceRecord]):
-    """What consumers are charged for a model came into force or ceased."""
+    """What consumers are charged for a model came into force, has another end, or ceased."""
 
     type: ClassVar[str] = "price.changed"
 

@@ -78,6 +78,12 @@ class CredentialRecord(Record):
     """Requests per minute that the supplier allows; None is unknown."""
     tpm_limit: int | None = None
     """Tokens per minute that the supplier allows; None is unknown."""
+    state_reason: str | None = None
+    """Why it is not ok, in our words; None while it is."""
+    state_until: datetime | None = None
+    """When it may be used again; None unless it is cooling."""
+    generation: int = 1
+    """Grows with each new secret and each reset; whoever tells what they saw of it names the one that they used."""
 
 
 class ModelCapabilityRecord(BaseModel):
@@ -192,7 +198,7 @@ class SourceRecord(Record):
 
 
 class PriceRecord(Record):
-    """What consumers are charged for a model in a period that has begun and not ended."""
+    """What consumers are charged for a model now; its id is the model's, which has one price at a time."""
 
     kind: ClassVar[str] = "price"
 

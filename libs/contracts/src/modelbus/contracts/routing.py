@@ -87,7 +87,7 @@ class StrategyRecord(Record):
     quality_weight: float
     """Weights are 0 or more; only their proportions matter."""
     max_input_price: Decimal | None
-    """USD per million tokens; a source that costs more is left out."""
+    """USD per million tokens; a source that costs more is left out, and so is one whose price nobody knows."""
     max_output_price: Decimal | None
     max_latency_ms: int | None
     """Time to the first token; a source that takes longer is left out."""

@@ -4,27 +4,61 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from modelbus.catalog import events, jobs
-from modelbus.catalog.actions import versions
+from modelbus.catalog.actions.admission import Admissions
 from modelbus.catalog.actions.feed import Feed
+from modelbus.catalog.actions.passwords import Passwords
+from modelbus.catalog.actions.selector import Selector
+from modelbus.catalog.actions.sessions import Desk
+from modelbus.catalog.actions.signing_keys import SigningKeys
+from modelbus.catalog.actions.versions import write as write_versions
 from modelbus.catalog.api import (
     access_keys,
+    api_tokens,
+    audit,
+    auth,
+    capabilities,
+    categories,
     chains,
     complexity,
+    conditions,
+    consumers,
     credentials,
+    export,
     feed,
+    impact,
+    imports,
+    model_bulk,
+    model_labels,
+    model_list,
+    model_parameters,
     models,
+    oidc,
+    paths,
+    price_adjustments,
+    price_standings,
+    prices,
+    roles,
+    routing,
     scopes,
+    selector,
+    signing_keys,
     sources,
+    strategies,
     suppliers,
+    tags,
+    users,
+    versions,
 )
 from modelbus.catalog.api.problems import STATUSES
+from modelbus.catalog.clients.issuer import Issuer
 from modelbus.catalog.clients.sync import SyncClient
 from modelbus.catalog.settings import Settings
 from modelbus.catalog.store.tables import SCHEMA, idempotency, outbox, parking
 from modelbus.chassis import service
+from modelbus.chassis.auth import Door
 from modelbus.chassis.database import Database
 from modelbus.chassis.hearing import WATCH_EVERY_S
 from modelbus.chassis.loops import repeat
@@ -33,8 +67,41 @@ from modelbus.chassis.relay import Relay
 from modelbus.chassis.secrets import Vault
 from modelbus.contracts.bus import CATALOG
 
-ROUTES = (suppliers, credentials, models, sources, chains, complexity, scopes, access_keys, feed)
-FOR_SERVICES = ("/api/v1/snapshot", "/api/v1/changes", "/api/v1/head")
+ROUTES = (
+    impact,
+    versions,
+    model_labels,
+    price_standings,
+    prices,
+    price_adjustments,
+    suppliers,
+    credentials,
+    models,
+    model_list,
+    model_bulk,
+    model_parameters,
+    sources,
+    chains,
+    complexity,
+    strategies,
+    scopes,
+    capabilities,
+    categories,
+    tags,
+    selector,
+    routing,
+    consumers,
+    access_keys,
+    audit,
+    export,
+    imports,
+    feed,
+    auth,
+    api_tokens,
+    signing_keys,
+    oidc,
+    users,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,32 +111,50 @@ def create_app(settings: Settings) -> FastAPI:
         service=SCHEMA,
         pool=settings.database_pool,
         outbox=outbox,
-        finish=versions.write,
+        finish=write_versions,
     )
     bus = Bus(settings.nats_url, service=SCHEMA)
     relay = Relay(database, outbox, bus, CATALOG)
     sync = SyncClient(settings.sync_url, settings.service_token.get_secret_value())
     the_feed = Feed(database, outbox)
-    hearing = events.listen(sync)
+    hearing, usage = events.listen(sync), events.listen_to_usage()
+    vault = Vault(settings.master_keys.get_secret_value())
+    keys = SigningKeys(database, vault, settings.lifetimes())
+    desk = Desk(database, Passwords(), keys, settings.lifetimes())
+    issuer = None if (told := settings.issuer()) is None else Issuer(told)
+    admissions = Admissions(database, keys, issuer, has_administrator=settings.admin_token_accepted)
     parking.keep_in(database)
     hearing.attach(bus, database, parking)
+    usage.attach(bus, database, parking)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         bus.start()
         beat = partial(jobs.tell_head, the_feed, bus, outbox)
+        tend = partial(jobs.tend_identity, database, keys)
         forget = partial(jobs.forget_history, database, outbox, settings.history_days)
+        label = partial(jobs.tend_labels, database, has_defaults=settings.default_labels)
         async with service.running(
             {
                 "relay": relay.run(),
                 "heartbeat": repeat("heartbeat", beat, every_s=jobs.HEARTBEAT_S, jitter=0),
                 "watch": repeat("watch", hearing.watch, every_s=WATCH_EVERY_S),
+                "watch usage": repeat("watch usage", usage.watch, every_s=WATCH_EVERY_S),
+                "clock": repeat("clock", partial(jobs.let_time_pass, database), every_s=jobs.TIME_PASSES_S),
+                "prices": repeat("prices", partial(jobs.let_prices_turn, database), every_s=jobs.PRICES_TURN_S),
+                "feed": repeat("feed", the_feed.advance, every_s=jobs.ADVANCE_S),
+                "audit": repeat("audit", the_feed.audit, every_s=jobs.AUDIT_S, is_soon=False),
                 "forget": repeat("forget", forget, every_s=jobs.FORGET_S),
+                "labels": repeat("labels", label, every_s=jobs.TAG_S),
+                "identity": repeat("identity", tend, every_s=jobs.TEND_S),
             }
         ):
             yield
         await bus.stop()
         await sync.close()
+        if issuer is not None:
+            await issuer.close()
+        desk.passwords.close()
         await database.close()
 
     app = service.build(
@@ -77,13 +162,28 @@ def create_app(settings: Settings) -> FastAPI:
         description="The source of truth: suppliers, models, sources and routing configuration.",
         settings=settings,
         lifespan=lifespan,
-        checks={"database": database.problem, "bus": bus.problem, "hearing": hearing.problem},
+        checks={
+            "database": database.problem,
+            "bus": bus.problem,
+            "hearing": hearing.problem,
+            "usage": usage.problem,
+            "feed": the_feed.problem,
+        },
         statuses=STATUSES,
-        for_services=FOR_SERVICES,
+        door=Door(
+            for_services=roles.for_services(),
+            public=roles.public(),
+            by_access_key=roles.BY_ACCESS_KEY,
+            verify=admissions.admit,
+            has_administrator=settings.admin_token_accepted,
+        ),
+        larger_bodies=dict.fromkeys((export.RESTORE, "/api/v1/import"), settings.max_document_bytes),
     )
     app.state.database, app.state.feed, app.state.idempotency = database, the_feed, idempotency
-    app.state.vault = Vault(settings.master_keys.get_secret_value())
-    for noun in ROUTES:
-        app.include_router(noun.routes)
-    app.include_router(parking.routes())
+    app.state.selector = Selector(the_feed)
+    app.state.vault, app.state.desk, app.state.issuer = vault, desk, issuer
+    app.state.trusted_proxies, app.state.public_url = settings.proxies(), settings.public_url
+    guards = [Depends(roles.guard), Depends(conditions.refuse_unheeded)]
+    app.include_router(paths.in_order(noun.routes for noun in ROUTES), dependencies=guards)
+    app.include_router(parking.routes(), dependencies=guards)
     return app

@@ -3,10 +3,13 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.listings import apply_listing, refuse_listing
+from modelbus.catalog.actions.popularity import count_usage
+from modelbus.catalog.actions.uses import note_uses
 from modelbus.catalog.clients.sync import SyncClient
 from modelbus.chassis.hearing import Heard, Hearing
-from modelbus.contracts.bus import CATALOG_HEARS_SYNC
+from modelbus.contracts.bus import CATALOG_HEARS_SYNC, CATALOG_HEARS_USAGE
 from modelbus.contracts.sync import ListingFetched
+from modelbus.contracts.usage import UsageRecorded
 
 
 def listen(sync: SyncClient) -> Hearing:
@@ -22,5 +25,17 @@ def listen(sync: SyncClient) -> Hearing:
             await refuse_listing(session, event.run_id, event.supplier_id, "sync no longer keeps the listing")
         else:
             await apply_listing(session, listing, heard.revision)
+
+    return hearing
+
+
+def listen_to_usage() -> Hearing:
+    """Build the hearing of the USAGE stream."""
+    hearing = Hearing(CATALOG_HEARS_USAGE)
+
+    @hearing.hear(UsageRecorded)
+    async def hear_usage(session: AsyncSession, heard: Heard[UsageRecorded]) -> None:
+        await note_uses(session, heard.event)
+        await count_usage(session, heard.event, heard.envelope.id, heard.envelope.time)
 
     return hearing

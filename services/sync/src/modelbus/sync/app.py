@@ -9,6 +9,7 @@ import httpx
 from fastapi import FastAPI
 
 from modelbus.chassis import service
+from modelbus.chassis.auth import Door
 from modelbus.chassis.database import Database
 from modelbus.chassis.feed import Applied, Follower
 from modelbus.chassis.loops import repeat
@@ -103,7 +104,7 @@ def create_app(settings: Settings) -> FastAPI:
             "catalog": follower.problem,
         },
         statuses=STATUSES,
-        for_services=("/api/v1/runs/",),
+        door=Door(for_services=("/api/v1/runs/",)),
     )
     app.state.database, app.state.directory, app.state.wake = database, directory, wake
     app.include_router(runs.routes)

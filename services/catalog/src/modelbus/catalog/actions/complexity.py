@@ -8,9 +8,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.catalog.actions.holders import save_changed
 from modelbus.catalog.actions.references import each_of, hold_models
 from modelbus.catalog.actions.versions import expect, keep
-from modelbus.catalog.domain.complexity import ComplexityRouting, LevelModels, in_order
+from modelbus.catalog.domain.complexity import Classifier, ComplexityRouting, LevelModels, in_order
 from modelbus.catalog.domain.errors import AlreadyExistsError
 from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import complexity
@@ -22,14 +23,12 @@ async def create_complexity_routing(session: AsyncSession, fields: dict[str, Any
 
     Raises:
         AlreadyExistsError: the name is taken.
-        DanglingReferenceError: a level names a model that does not exist.
+        DanglingReferenceError: a level names a model that does not exist, or the judge does not.
     """
     await _refuse_taken_name(session, fields["name"])
     now = datetime.now(UTC)
-    levels = await _checked_levels(session, fields["levels"])
-    routing = ComplexityRouting(
-        **{**fields, "levels": levels}, id=new_id(), created_at=now, updated_at=now, deleted_at=None
-    )
+    checked = await _checked(session, fields)
+    routing = ComplexityRouting(**checked, id=new_id(), created_at=now, updated_at=now, deleted_at=None)
     await complexity.insert_complexity_routing(session, routing)
     await keep(session, None, routing)
     return routing
@@ -39,20 +38,13 @@ async def change_complexity_routing(
     session: AsyncSession, routing_id: UUID, fields: dict[str, Any]
 ) -> ComplexityRouting:
     """Change the given fields; a change that changes nothing tells nothing."""
+    # The models before the routing, as who replaces a model everywhere takes them.
+    fields = await _checked(session, fields)
     routing = await complexity.lock_complexity_routing(session, routing_id)
     expect(session, routing)
     if fields.get("name", routing.name) != routing.name:
         await _refuse_taken_name(session, fields["name"])
-    if "levels" in fields:
-        fields = {**fields, "levels": await _checked_levels(session, fields["levels"])}
-    if replace(routing, **fields) == routing:
-        return routing
-    changed = stamp(replace(routing, **fields))
-    await complexity.save_complexity_routing(session, changed)
-    if changed.levels != routing.levels:
-        await complexity.save_levels(session, changed)
-    await keep(session, routing, changed)
-    return changed
+    return await save_changed(session, routing, replace(routing, **fields))
 
 
 async def delete_complexity_routing(session: AsyncSession, routing_id: UUID) -> None:
@@ -65,13 +57,18 @@ async def delete_complexity_routing(session: AsyncSession, routing_id: UUID) -> 
 
 
 async def _refuse_taken_name(session: AsyncSession, name: str) -> None:
-    if await complexity.is_name_taken(session, name):
+    if await complexity.find_complexity_routing(session, name) is not None:
         raise AlreadyExistsError("complexity routing", "name", name)
 
 
-async def _checked_levels(session: AsyncSession, levels: Sequence[LevelModels]) -> tuple[LevelModels, ...]:
+async def _checked(session: AsyncSession, fields: dict[str, Any]) -> dict[str, Any]:
+    levels: Sequence[LevelModels] = fields.get("levels", ())
     named: dict[str, UUID] = {}
     for place, served in enumerate(levels):
         named |= each_of(f"levels.{place}.model_ids", served.model_ids)
+    classifier: Classifier | None = fields.get("classifier")
+    if classifier is not None and classifier.judge_model_id is not None:
+        named["classifier.judge_model_id"] = classifier.judge_model_id
     await hold_models(session, named)
-    return in_order({served.level: served.model_ids for served in levels})
+    ordered = in_order({served.level: served.model_ids for served in levels})
+    return {**fields, "levels": ordered} if "levels" in fields else fields

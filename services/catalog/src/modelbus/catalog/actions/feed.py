@@ -1,9 +1,9 @@
 """The feed: the whole truth at one revision, the changes since another, and a digest to compare by."""
 
 import asyncio
-import gzip
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from itertools import batched
 from typing import Any
 from uuid import UUID
 
@@ -11,27 +11,40 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions import telling
+from modelbus.catalog.actions.snapshots import Body, Snapshots, View
 from modelbus.catalog.domain.errors import HistoryTrimmedError
 from modelbus.catalog.store import (
     access_keys,
+    capabilities,
+    categories,
     chains,
     complexity,
+    consumers,
     credentials,
     models,
+    prices,
+    rows,
     scopes,
     sources,
+    strategies,
     suppliers,
+    tags,
 )
 from modelbus.catalog.store import changes as store
 from modelbus.chassis.database import Database
+from modelbus.chassis.logs import logger
 from modelbus.chassis.outbox import Head as Position
 from modelbus.chassis.outbox import Outbox
-from modelbus.contracts import access, records, routing
-from modelbus.contracts.feed import Changes, Head, Snapshot, digest_text, record_digest
+from modelbus.chassis.replica import GapError, Replica
+from modelbus.contracts import access, labels, records, routing
+from modelbus.contracts.feed import Changes, Head, digest_text, record_digest
 
 CHANGES_PER_PAGE = 2000
+APPLIED_AT_ONCE = 1000
+REST_S = 0.02
+"""What an audit rests between portions: it has time, and the others have not."""
 
-type _Read = Callable[[AsyncSession], Awaitable[Sequence[Any]]]
+type _Read = Callable[[AsyncSession], Awaitable[Sequence[Any]] | AsyncIterator[Sequence[Any]]]
 type _Tell = Callable[[Any], records.Record]
 
 KINDS: dict[str, tuple[_Read, _Tell]] = {
@@ -39,87 +52,142 @@ KINDS: dict[str, tuple[_Read, _Tell]] = {
     records.CredentialRecord.kind: (credentials.every_credential, telling.credential_record),
     records.ModelRecord.kind: (models.every_model, telling.model_record),
     records.SourceRecord.kind: (sources.every_source, telling.source_record),
+    records.PriceRecord.kind: (prices.every_charge, telling.price_record),
     routing.ChainRecord.kind: (chains.every_chain, telling.chain_record),
     routing.ComplexityRecord.kind: (complexity.every_complexity_routing, telling.complexity_record),
+    routing.StrategyRecord.kind: (strategies.every_strategy, telling.strategy_record),
     routing.ScopeRecord.kind: (scopes.every_scope, telling.scope_record),
+    labels.CapabilityRecord.kind: (capabilities.every_capability, telling.capability_record),
+    labels.CategoryRecord.kind: (categories.every_category, telling.category_record),
+    labels.TagRecord.kind: (tags.every_tag, telling.tag_record),
+    access.ConsumerRecord.kind: (consumers.every_consumer, telling.consumer_record),
     access.AccessKeyRecord.kind: (access_keys.every_access_key, telling.access_key_record),
 }
 """How each kind of record is read and told."""
 
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """An answer as it is sent, with the tag by which it is revalidated."""
-
-    tag: str
-    plain: bytes
-    zipped: bytes
-
-
-@dataclass(slots=True)
-class _Held:
-    position: Position
-    records: dict[str, list[msgspec.Raw]]
-    digests: dict[str, str]
-    bodies: dict[frozenset[str], Body] = field(default_factory=dict)
+log = logger(__name__)
 
 
 class Feed:
-    """Serves the feed from memory; what it holds is read anew once the head has moved."""
+    """Serves the feed from memory: read from the tables once, then advanced by the events as any follower is.
+
+    Every replica of the catalog holds its own, and advances it by the outbox; nothing is told between them.
+    """
 
     def __init__(self, database: Database, outbox: Outbox) -> None:
         self._database = database
         self._outbox = outbox
-        self._held: _Held | None = None
+        self._replica = Replica(frozenset(KINDS))
+        self._snapshots = Snapshots()
         self._turn = asyncio.Lock()
+        self._differs: list[str] = []
 
-    async def snapshot(self, kinds: frozenset[str]) -> Body:
+    async def snapshot(self, kinds: frozenset[str], *, is_zipped: bool) -> Body:
         """Answer every record of those kinds at the newest revision."""
-        held = await self._current()
-        if kinds not in held.bodies:
-            plain = msgspec.json.encode(
-                Snapshot(
-                    epoch=held.position.epoch,
-                    revision=held.position.revision,
-                    digests={kind: held.digests[kind] for kind in kinds},
-                    records={kind: held.records[kind] for kind in kinds},
-                )
-            )
-            zipped = await asyncio.to_thread(gzip.compress, plain, 5)
-            tag = f'"{held.position.epoch}-{held.position.revision}"'
-            held.bodies[kinds] = Body(tag, plain, zipped)
-        return held.bodies[kinds]
+        newest = await self.advance()
+        return await self._snapshots.get(kinds, self._view, newest=newest, is_zipped=is_zipped)
 
     async def head(self) -> Head:
         """Answer where the truth stands, with the digest of each kind."""
-        held = await self._current()
-        return Head(epoch=held.position.epoch, revision=held.position.revision, digests=held.digests)
+        async with self._at_head() as position:
+            return Head(epoch=position.epoch, revision=position.revision, digests=self._replica.digests())
 
     async def position(self) -> Position:
         """Answer where the truth stands, cheaply."""
         async with self._database.reading() as session:
             return await self._outbox.read_head(session)
 
-    async def _current(self) -> _Held:
-        """Answer what is held, read anew if the head has moved; callers at the same time share one reading."""
+    async def problem(self) -> str | None:
+        """Answer why what is served here may be wrong; None when it is as the tables."""
+        return f"the feed differs from the tables in {self._differs}" if self._differs else None
+
+    async def advance(self) -> Position:
+        """Take in what has happened, and answer where that is; callers at the same time share the work."""
+        async with self._at_head() as position:
+            return position
+
+    async def audit(self, rest_s: float = REST_S) -> None:
+        """Compare with the tables, slowly; what differs is said, and read anew at once."""
+        async with self._database.reading() as session:
+            async with self._turn:
+                position = await self._advance(session)
+                ours = self._replica.digests()
+            # What the session sees does not move, however long this takes.
+            truth = dict.fromkeys(KINDS, 0)
+            async for kind, record_id, body in _every_record(session, rest_s):
+                truth[kind] += record_digest(kind, record_id, body)
+        self._differs = sorted(kind for kind, total in truth.items() if ours[kind] != digest_text(total))
+        if self._differs:
+            log.error("the feed differs from the tables, which are read anew", kinds=self._differs, at=str(position))
+            self._replica = Replica(frozenset(KINDS))
+            await self.advance()
+            self._differs = []
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[Replica]:
+        """Hold every record still at the newest revision, for who reads some of them; it is for reading alone."""
+        async with self._at_head():
+            yield self._replica
+
+    @asynccontextmanager
+    async def _at_head(self) -> AsyncIterator[Position]:
+        """Hold the records still at the newest revision."""
         async with self._turn, self._database.reading() as session:
-            position = await self._outbox.read_head(session)
-            if self._held is None or self._held.position != position:
-                self._held = await _read(session, position)
-            return self._held
+            yield await self._advance(session)
+
+    async def _advance(self, session: AsyncSession) -> Position:
+        position, held = await self._outbox.read_head(session), self._replica
+        if (held.epoch, held.revision) == (position.epoch, position.revision):
+            return position
+        self._snapshots.drop()
+        try:
+            if held.epoch != position.epoch:
+                raise GapError(f"epoch {held.epoch} is not {position.epoch}")  # noqa: TRY301 - handled as a gap is
+            await self._follow(session, held, position.revision)
+        except (GapError, msgspec.DecodeError) as error:
+            log.info("the feed is read from the tables", reason=str(error), revision=position.revision)
+            self._replica = await _read(session, position)
+        return position
+
+    async def _follow(self, session: AsyncSession, held: Replica, revision: int) -> None:
+        while held.revision != revision:
+            found = await store.list_changes(session, self._outbox, after=held.revision, limit=APPLIED_AT_ONCE)
+            if not found:
+                raise GapError(f"nothing follows revision {held.revision}, though the head is {revision}")
+            held.apply(found)
+
+    async def _view(self, kinds: frozenset[str]) -> View:
+        async with self._at_head() as position:
+            held, digests = self._replica.records, self._replica.digests()
+            told = {kind: list(held[kind].values()) for kind in kinds}
+            return View(position, {kind: digests[kind] for kind in kinds}, told)
 
 
-async def _read(session: AsyncSession, position: Position) -> _Held:
-    told: dict[str, list[msgspec.Raw]] = {}
-    digests: dict[str, str] = {}
+async def _read(session: AsyncSession, position: Position) -> Replica:
+    replica = Replica(frozenset(KINDS))
+    replica.epoch, replica.revision = position.epoch, position.revision
+    async for kind, record_id, body in _every_record(session):
+        replica.put(kind, record_id, body)
+    return replica
+
+
+async def _every_record(session: AsyncSession, rest_s: float = 0) -> AsyncIterator[tuple[str, UUID, bytes]]:
+    """Read every record from the tables, some at a time, so that others get their turn in between."""
     for kind, (read, tell) in KINDS.items():
-        told[kind], total = [], 0
-        for thing in await read(session):
-            body = tell(thing).model_dump_json().encode()
-            told[kind].append(msgspec.Raw(body))
-            total += record_digest(kind, thing.id, body)
-        digests[kind] = digest_text(total)
-    return _Held(position, told, digests)
+        async for some in portions(read(session)):
+            for thing in some:
+                yield kind, thing.id, tell(thing).model_dump_json().encode()
+            await asyncio.sleep(rest_s)
+
+
+async def portions(found: Awaitable[Sequence[Any]] | AsyncIterator[Sequence[Any]]) -> AsyncIterator[Sequence[Any]]:
+    """Answer what a reader of `KINDS` finds, some at a time."""
+    if isinstance(found, AsyncIterator):
+        async for some in found:
+            yield some
+        return
+    for part in batched(await found, rows.PORTION):
+        yield part
 
 
 async def changes_after(session: AsyncSession, outbox: Outbox, after: int, epoch: UUID | None) -> Changes:

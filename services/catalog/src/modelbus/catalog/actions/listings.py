@@ -1,25 +1,33 @@
 """Applying a listing: one transaction, only the differences, whole or not at all."""
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import batched
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.availability import settle
+from modelbus.catalog.actions.costs import begin_costs, follow_listing
 from modelbus.catalog.actions.sources import new_source
+from modelbus.catalog.actions.versions import note, write_ahead
 from modelbus.catalog.domain.availability import Reason
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.domain.listings import Offer, Plan, plan
 from modelbus.catalog.domain.models import LISTED_FIELDS, Model
 from modelbus.catalog.domain.sources import Origin, Source
 from modelbus.catalog.domain.suppliers import Supplier
+from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import listings, models, sources, suppliers
 from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import CatalogSynced, ListingRefused
 from modelbus.contracts.sync import ListedModel, Listing
 
+COMPARED_AT_ONCE = 5000
+ADDED_AT_ONCE = 2000
+"""Offers of a large listing that are compared, and new models that are written, by one statement."""
 DEFAULT_PRIORITY = {"direct": 100, "aggregator": 200}
 """A direct supplier goes before an aggregator, which passes on what others serve."""
 
@@ -30,12 +38,17 @@ class _Found:
     held: dict[UUID, Source]
     names: dict[str, Model]
 
+    @property
+    def models(self) -> dict[UUID, Model]:
+        return {model.id: model for model in self.names.values()}
+
 
 async def apply_listing(session: AsyncSession, listing: Listing, revision: int) -> None:
     """Make the catalog say what the listing says, and tell `catalog.synced`; a listing is applied only once.
 
     `revision` is sync's of the event that announced it: one that comes late never undoes a newer one.
     """
+    await listings.plan_anew(session)
     try:
         supplier = await suppliers.lock_supplier(session, listing.supplier_id)
     except NotFoundError:
@@ -46,8 +59,7 @@ async def apply_listing(session: AsyncSession, listing: Listing, revision: int) 
     if revision <= await listings.newest_revision(session, supplier.id):
         await refuse_listing(session, listing.run_id, supplier.id, "a newer listing was applied meanwhile")
         return
-    offers = [_offer(supplier, each) for each in listing.models]
-    found = await _plan_on_locked_models(session, supplier, offers)
+    found = await _plan_on_locked_models(session, supplier, listing)
     before = outbox.recorded_so_far(session)
     await _carry_out(session, supplier, found)
     synced = CatalogSynced(
@@ -71,16 +83,23 @@ async def refuse_listing(session: AsyncSession, run_id: UUID, supplier_id: UUID,
     await outbox.record(session, ListingRefused(run_id=run_id, supplier_id=supplier_id, reason=reason))
 
 
-async def _plan_on_locked_models(session: AsyncSession, supplier: Supplier, offers: list[Offer]) -> _Found:
+async def _plan_on_locked_models(session: AsyncSession, supplier: Supplier, listing: Listing) -> _Found:
     """Plan, lock the models that the plan touches, and plan again until nothing unlocked is touched.
 
     Locking every model of a large listing would write to each row; an unchanged listing locks and writes none.
     """
+    differing: set[str] = set()
+    for some in batched(listing.models, COMPARED_AT_ONCE):
+        differing |= await listings.differing(session, supplier, some)
+    offers = [offer_of(supplier, each) for each in listing.models if each.upstream_name in differing]
+    listed = [each.upstream_name for each in listing.models]
     locked: set[UUID] = set()
     while True:
-        held = await sources.sources_of_supplier(session, supplier.id)
-        names = await models.find_models(session, [offer.public_name for offer in offers])
+        held = await sources.sources_named(session, supplier.id, differing) if differing else []
+        held += await sources.sources_missing(session, supplier.id, listed)
+        names = await models.find_models(session, [offer.public_name for offer in offers]) if offers else {}
         found = plan(supplier, offers, held, names)
+        found.unchanged += len(listing.models) - len(offers)
         by_id = {source.id: source for source in held}
         touched = found.models(names) | {by_id[source.id].model_id for source in found.changed_sources}
         if touched <= locked:
@@ -91,28 +110,58 @@ async def _plan_on_locked_models(session: AsyncSession, supplier: Supplier, offe
 
 async def _carry_out(session: AsyncSession, supplier: Supplier, found: _Found) -> None:
     now = datetime.now(UTC)
-    made = _new_models(supplier, found, now)
-    await models.insert_models(session, list(made.values()))
-    await models.save_models(session, [replace(model, updated_at=now) for model in found.plan.changed_models])
-    names = {**found.names, **made}
-    new = [_source_of(supplier, offer, names[offer.public_name].id, now) for offer in found.plan.new_offers]
-    await sources.insert_sources(session, new)
     last_listed_at = await listings.last_applied_at(session, supplier.id) or now
     changed = [_seen(source, found.held[source.id], last_listed_at, now) for source in found.plan.changed_sources]
-    await sources.save_sources(session, changed)
     # A first miss changes nothing that anyone is told.
     told = [source for source in changed if _is_told(source, found.held[source.id])]
-    touched = {source.model_id for source in [*new, *told]} | {model.id for model in found.plan.changed_models}
+    told = [_stamped(source, found.held[source.id]) for source in await follow_listing(session, found.held, told)]
+    untold = [source for source in changed if not _is_told(source, found.held[source.id])]
+    await sources.save_sources(session, untold)
+    retold = [stamp(model) for model in found.plan.changed_models]
+    joining = [offer for offer in found.plan.new_offers if offer.public_name in found.names]
+    joined = [_source_of(supplier, offer, found.names[offer.public_name].id, now) for offer in joining]
+    _note_all(session, found, retold, told, joined)
+    touched = {source.model_id for source in [*told, *joined]} | {model.id for model in retold}
     touched |= {found.held[source.id].model_id for source in told}
-    await settle(
-        session,
-        touched,
-        changed_models={model.id for model in found.plan.changed_models},
-        changed_sources={source.id for source in [*new, *told]},
-    )
+    await settle(session, touched, unsaved_models=retold, unsaved_sources=[*told, *joined])
+    await begin_costs(session, joined)
+    await _add_models(session, supplier, found, now)
 
 
-def _offer(supplier: Supplier, listed: ListedModel) -> Offer:
+def _note_all(
+    session: AsyncSession, found: _Found, retold: list[Model], told: list[Source], made: list[Source]
+) -> None:
+    originals = found.models
+    for model in retold:
+        note(session, originals[model.id], model)
+    for source in told:
+        note(session, found.held[source.id], source)
+    for source in made:
+        note(session, None, source)
+
+
+async def _add_models(session: AsyncSession, supplier: Supplier, found: _Found, now: datetime) -> None:
+    """Add the models that nobody offered before, some at a time, so that memory need not hold all of them."""
+    offers: dict[str, list[Offer]] = defaultdict(list)
+    for offer in found.plan.new_offers:
+        if offer.public_name not in found.names:
+            offers[offer.public_name].append(offer)
+    for some in batched(offers.values(), ADDED_AT_ONCE):
+        made = [_new_model(supplier, same[0], now) for same in some]
+        offered = [
+            _source_of(supplier, offer, model.id, now) for model, same in zip(made, some, strict=True) for offer in same
+        ]
+        for model in made:
+            note(session, None, model)
+        for source in offered:
+            note(session, None, source)
+        await settle(session, (), unsaved_models=made, unsaved_sources=offered)
+        await begin_costs(session, offered)
+        await write_ahead(session)
+
+
+def offer_of(supplier: Supplier, listed: ListedModel) -> Offer:
+    """Read an entry of a listing as the supplier's offer."""
     told = {name: getattr(listed, name) for name in LISTED_FIELDS if getattr(listed, name) is not None}
     return Offer(
         upstream_name=listed.upstream_name,
@@ -122,28 +171,23 @@ def _offer(supplier: Supplier, listed: ListedModel) -> Offer:
     )
 
 
-def _new_models(supplier: Supplier, found: _Found, now: datetime) -> dict[str, Model]:
-    made: dict[str, Model] = {}
-    for offer in found.plan.new_offers:
-        if offer.public_name in found.names or offer.public_name in made:
-            continue
-        fields = {"display_name": offer.public_name, "context_window": None, "max_output_tokens": None, **offer.told}
-        made[offer.public_name] = Model(
-            **fields,
-            id=new_id(),
-            name=offer.public_name,
-            aliases=[],
-            description=None,
-            is_active=True,
-            is_available=False,
-            reason=Reason.NO_SOURCE,
-            since=now,
-            provenance=dict.fromkeys(offer.told, str(supplier.id)),
-            created_at=now,
-            updated_at=now,
-            deleted_at=None,
-        )
-    return made
+def _new_model(supplier: Supplier, offer: Offer, now: datetime) -> Model:
+    fields = {"display_name": offer.public_name, "context_window": None, "max_output_tokens": None, **offer.told}
+    return Model(
+        **fields,
+        id=new_id(),
+        name=offer.public_name,
+        aliases=[],
+        description=None,
+        is_active=True,
+        is_available=False,
+        reason=Reason.NO_SOURCE,
+        since=now,
+        provenance=dict.fromkeys(offer.told, str(supplier.id)),
+        created_at=now,
+        updated_at=now,
+        deleted_at=None,
+    )
 
 
 def _source_of(supplier: Supplier, offer: Offer, model_id: UUID, now: datetime) -> Source:
@@ -165,6 +209,11 @@ def _seen(source: Source, before: Source, last_listed_at: datetime, now: datetim
     if source.missed == 0 and before.missed > 0:
         return replace(source, last_seen_at=now, updated_at=now)
     return replace(source, updated_at=now)
+
+
+def _stamped(source: Source, before: Source) -> Source:
+    """Count a change of what an administrator could change too; that it comes and goes is no configuration."""
+    return source if (source.model_id, source.cost) == (before.model_id, before.cost) else stamp(source)
 
 
 def _is_told(source: Source, before: Source) -> bool:

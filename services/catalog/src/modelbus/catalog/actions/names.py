@@ -18,10 +18,15 @@ async def claim_names(session: AsyncSession, names: Sequence[str], *, holder: UU
     Raises:
         AlreadyExistsError: somebody but the holder has one of them.
     """
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("catalog.names"))))
+    await lock_names(session)
     for name, model in (await models.find_models(session, names)).items():
         if model.id != holder:
             raise AlreadyExistsError("model", "name or alias", name)
     for name in names:
         if await chains.is_name_taken(session, name, but=holder):
             raise AlreadyExistsError("chain", "name", name)
+
+
+async def lock_names(session: AsyncSession) -> None:
+    """Let nobody else choose a name until the transaction ends."""
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("catalog.names"))))

@@ -7,10 +7,14 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.catalog.actions import impact
 from modelbus.catalog.actions.availability import settle
+from modelbus.catalog.actions.costs import begin_costs
 from modelbus.catalog.actions.versions import expect, note
 from modelbus.catalog.domain.availability import Reason
 from modelbus.catalog.domain.errors import AlreadyExistsError, DanglingReferenceError, NotFoundError
+from modelbus.catalog.domain.prices import Amounts
+from modelbus.catalog.domain.references import NO_CONSENT, Consent, Departure, TargetKind
 from modelbus.catalog.domain.sources import Origin, Source
 from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import models, sources, suppliers
@@ -55,16 +59,27 @@ async def create_source(session: AsyncSession, fields: dict[str, Any]) -> Source
     if any(each.upstream_name == fields["upstream_name"] for each in offered):
         raise AlreadyExistsError("source of this supplier", "upstream_name", fields["upstream_name"])
     source = new_source(fields, Origin.ADMINISTRATOR, datetime.now(UTC))
+    if not Amounts.read(source.cost).is_unknown:
+        source = replace(source, cost_origin=Origin.ADMINISTRATOR)
     await sources.insert_sources(session, [source])
+    await begin_costs(session, [source])
     note(session, None, source)
     await settle(session, [model_id], changed_sources=[source.id])
     return await sources.get_source(session, source.id)
 
 
-async def change_source(session: AsyncSession, source_id: UUID, fields: dict[str, Any]) -> Source:
-    """Change the given fields; taking the last available source of a model out makes it unavailable."""
+async def change_source(
+    session: AsyncSession, source_id: UUID, fields: dict[str, Any], consent: Consent = NO_CONSENT
+) -> Source:
+    """Change the given fields; taking the last available source of a model out makes it unavailable.
+
+    Raises:
+        StillReferencedError: it goes out of service, and something refers to it, or to the model that it alone serves.
+    """
     source = await _lock(session, source_id)
     expect(session, source)
+    if source.is_enabled and fields.get("is_enabled") is False:
+        await impact.refuse_breaking(session, Departure.disabling(TargetKind.SOURCE, source_id), consent)
     changed = replace(source, **fields)
     if changed == source:
         return source
@@ -75,10 +90,15 @@ async def change_source(session: AsyncSession, source_id: UUID, fields: dict[str
     return await sources.get_source(session, source_id)
 
 
-async def delete_source(session: AsyncSession, source_id: UUID) -> None:
-    """Take an offer out of the catalog; the next listing that names it brings it back as a new one."""
+async def delete_source(session: AsyncSession, source_id: UUID, consent: Consent = NO_CONSENT) -> None:
+    """Take an offer out of the catalog; the next listing that names it brings it back as a new one.
+
+    Raises:
+        StillReferencedError: something refers to it, or to the model that it alone serves.
+    """
     source = await _lock(session, source_id)
     expect(session, source)
+    await impact.refuse_breaking(session, Departure.deleting(TargetKind.SOURCE, source_id), consent)
     await sources.save_sources(session, [stamp(replace(source, deleted_at=datetime.now(UTC)))])
     note(session, source, None)
     await settle(session, [source.model_id], changed_sources=[source_id])

@@ -1,24 +1,33 @@
 """What the world is told of each thing: the records of the feed, made from the domain's objects in one place."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from modelbus.catalog.domain.access_keys import AccessKey
+from modelbus.catalog.domain.capabilities import Capability
+from modelbus.catalog.domain.categories import Category
 from modelbus.catalog.domain.chains import Chain
 from modelbus.catalog.domain.complexity import ComplexityRouting
+from modelbus.catalog.domain.consumers import Consumer, Period
 from modelbus.catalog.domain.credentials import Credential
 from modelbus.catalog.domain.models import Model
+from modelbus.catalog.domain.prices import Charge
 from modelbus.catalog.domain.scopes import Scope
 from modelbus.catalog.domain.sources import Source
+from modelbus.catalog.domain.strategies import Strategy
 from modelbus.catalog.domain.suppliers import Supplier
-from modelbus.contracts.access import AccessKeyRecord
+from modelbus.catalog.domain.tags import Tag
+from modelbus.contracts.access import AccessKeyRecord, BudgetRecord, ConsumerRecord
+from modelbus.contracts.labels import CapabilityRecord, CategoryRecord, TagRecord
 from modelbus.contracts.records import (
     CostPrices,
     CredentialRecord,
     ModelCapabilityRecord,
     ModelParameterRecord,
     ModelRecord,
+    PriceRecord,
     Record,
     SourceRecord,
     SupplierRecord,
@@ -26,9 +35,11 @@ from modelbus.contracts.records import (
 from modelbus.contracts.routing import (
     ChainRecord,
     ChainStepRecord,
+    ClassifierRecord,
     ComplexityLevelRecord,
     ComplexityRecord,
     ScopeRecord,
+    StrategyRecord,
 )
 
 
@@ -48,6 +59,11 @@ def supplier_record(supplier: Supplier) -> SupplierRecord:
         is_local=supplier.is_local,
         removal_after=supplier.removal_after,
         sync_interval_s=supplier.sync_interval_s,
+        description=supplier.description,
+        website=supplier.website,
+        docs_url=supplier.docs_url,
+        logo_url=supplier.logo_url,
+        category=supplier.category,
     )
 
 
@@ -61,6 +77,13 @@ def credential_record(credential: Credential) -> CredentialRecord:
         is_active=credential.is_active,
         priority=credential.priority,
         state=credential.state,
+        weight=credential.weight,
+        model_ids=credential.model_ids,
+        rpm_limit=credential.rpm_limit,
+        tpm_limit=credential.tpm_limit,
+        state_reason=credential.state_reason,
+        state_until=credential.state_until,
+        generation=credential.generation,
     )
 
 
@@ -115,19 +138,73 @@ def source_record(source: Source) -> SourceRecord:
     )
 
 
+def price_record(charge: Charge) -> PriceRecord:
+    """Tell what a model is charged now."""
+    period = charge.period
+    return PriceRecord(
+        id=charge.id,
+        model_id=charge.id,
+        charge=CostPrices.model_validate(period.amounts.told()),
+        valid_from=period.begins,
+        valid_until=period.ends,
+    )
+
+
 def chain_record(chain: Chain) -> ChainRecord:
     """Tell a chain with its steps in order."""
     steps = [
-        ChainStepRecord(id=step.id, model_id=step.target.model_id, source_id=step.target.source_id)
+        ChainStepRecord(
+            id=step.id,
+            model_id=step.target.model_id,
+            source_id=step.target.source_id,
+            triggers=list(step.target.triggers),
+            protocol=step.target.protocol,
+            features=step.target.features,
+        )
         for step in chain.steps
     ]
-    return ChainRecord(id=chain.id, name=chain.name, is_active=chain.is_active, steps=steps)
+    return ChainRecord(
+        id=chain.id, name=chain.name, is_active=chain.is_active, steps=steps, description=chain.description
+    )
 
 
 def complexity_record(routing: ComplexityRouting) -> ComplexityRecord:
     """Tell a complexity routing, the easiest level first."""
     levels = [ComplexityLevelRecord(level=served.level, model_ids=list(served.model_ids)) for served in routing.levels]
-    return ComplexityRecord(id=routing.id, name=routing.name, is_active=routing.is_active, levels=levels)
+    classifier = routing.classifier
+    return ComplexityRecord(
+        id=routing.id,
+        name=routing.name,
+        is_active=routing.is_active,
+        levels=levels,
+        description=routing.description,
+        classifier=None
+        if classifier is None
+        else ClassifierRecord(
+            thresholds=list(classifier.thresholds),
+            is_sticky=classifier.is_sticky,
+            judge_model_id=classifier.judge_model_id,
+            judge_timeout_ms=classifier.judge_timeout_ms,
+        ),
+    )
+
+
+def strategy_record(strategy: Strategy) -> StrategyRecord:
+    """Tell a cost strategy."""
+    return StrategyRecord(
+        id=strategy.id,
+        name=strategy.name,
+        is_active=strategy.is_active,
+        cost_weight=strategy.cost_weight,
+        latency_weight=strategy.latency_weight,
+        success_weight=strategy.success_weight,
+        quality_weight=strategy.quality_weight,
+        max_input_price=strategy.max_input_price,
+        max_output_price=strategy.max_output_price,
+        max_latency_ms=strategy.max_latency_ms,
+        model_ids=strategy.model_ids,
+        description=strategy.description,
+    )
 
 
 def scope_record(scope: Scope) -> ScopeRecord:
@@ -138,6 +215,27 @@ def scope_record(scope: Scope) -> ScopeRecord:
         is_active=scope.is_active,
         model_ids=scope.model_ids,
         default_model_id=scope.default_model_id,
+        description=scope.description,
+        domain=scope.domain,
+        strategy_id=scope.strategy_id,
+    )
+
+
+def consumer_record(consumer: Consumer) -> ConsumerRecord:
+    """Tell a consumer."""
+    return ConsumerRecord(
+        id=consumer.id,
+        name=consumer.name,
+        consumer_kind=consumer.kind,
+        tier=consumer.tier,
+        is_active=consumer.is_active,
+        model_ids=consumer.model_ids,
+        scope_ids=consumer.scope_ids,
+        rpm_limit=consumer.rpm_limit,
+        tpm_limit=consumer.tpm_limit,
+        concurrency_limit=consumer.concurrency_limit,
+        budgets=_budget_records(consumer.budgets),
+        description=consumer.description,
     )
 
 
@@ -150,6 +248,56 @@ def access_key_record(access_key: AccessKey) -> AccessKeyRecord:
         is_active=access_key.is_active,
         expires_at=access_key.expires_at,
         model_ids=access_key.model_ids,
+        consumer_id=access_key.consumer_id,
+        scope_ids=access_key.scope_ids,
+        rpm_limit=access_key.rpm_limit,
+        tpm_limit=access_key.tpm_limit,
+        concurrency_limit=access_key.concurrency_limit,
+        budgets=_budget_records(access_key.budgets),
+        previous_key_hash=access_key.previous_key_hash,
+        previous_expires_at=access_key.previous_expires_at,
+    )
+
+
+def _budget_records(budgets: dict[str, str]) -> list[BudgetRecord]:
+    return [BudgetRecord(period=period, amount=Decimal(budgets[period])) for period in Period if period in budgets]
+
+
+def capability_record(capability: Capability) -> CapabilityRecord:
+    """Tell a capability."""
+    return CapabilityRecord(
+        id=capability.id,
+        name=capability.name,
+        display_name=capability.display_name,
+        domain=capability.domain,
+        input_types=capability.input_types,
+        output_types=capability.output_types,
+        description=capability.description,
+    )
+
+
+def category_record(category: Category) -> CategoryRecord:
+    """Tell a category by its place in the tree."""
+    return CategoryRecord(
+        id=category.id,
+        name=category.name,
+        display_name=category.display_name,
+        parent_id=category.parent_id,
+        position=category.position,
+        description=category.description,
+    )
+
+
+def tag_record(tag: Tag) -> TagRecord:
+    """Tell a tag with its rule; which models have it, they tell themselves."""
+    return TagRecord(
+        id=tag.id,
+        name=tag.name,
+        display_name=tag.display_name,
+        rule=tag.rule,
+        color=tag.color,
+        position=tag.position,
+        description=tag.description,
     )
 
 
@@ -160,7 +308,12 @@ TELL: dict[str, Callable[[Any], Record]] = {
     Source.KIND: source_record,
     Chain.KIND: chain_record,
     ComplexityRouting.KIND: complexity_record,
+    Strategy.KIND: strategy_record,
     Scope.KIND: scope_record,
+    Capability.KIND: capability_record,
+    Category.KIND: category_record,
+    Tag.KIND: tag_record,
+    Consumer.KIND: consumer_record,
     AccessKey.KIND: access_key_record,
 }
 """How each kind of thing is told; a kind that is not here stays in the catalog."""

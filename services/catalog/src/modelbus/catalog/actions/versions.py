@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -20,12 +20,29 @@ from modelbus.contracts.catalog import CHANGES
 
 _NOTED = "catalog.noted"
 _CONDITION = "if_match"
+_AUDITED = "catalog.audited"
 
 
 @dataclass(slots=True)
 class _Noted:
     before: Thing | None
     after: Thing | None
+
+
+class Which(NamedTuple):
+    """One version of one thing."""
+
+    kind: str
+    thing_id: UUID
+    number: int
+
+
+class By(NamedTuple):
+    """Who makes versions, in which line of the audit log, and when."""
+
+    caller: Caller
+    audit_id: UUID | None
+    at: datetime
 
 
 def expect(session: AsyncSession, thing: Thing) -> None:
@@ -72,21 +89,41 @@ def note(session: AsyncSession, before: Thing | None, after: Thing | None) -> No
 
 
 async def write(session: AsyncSession) -> None:
-    """Write what was noted, and the audit log's line if a person asked for it; the transaction's end calls this.
+    """Write what was noted, and the audit log's line if a person or a command asked; the transaction's end calls this.
 
     Raises:
         ConditionNotTakenError: the request has an `If-Match`, and nothing was there to compare it with.
     """
-    caller: Caller = session.info["caller"]
     if session.info.pop(_CONDITION, None) is not None:
         raise ConditionNotTakenError
-    noted: dict[tuple[str, UUID], _Noted] = session.info.pop(_NOTED, {})
-    made_at = datetime.now(UTC)
-    audit_id = new_id() if caller.is_person else None
-    versions = [row for each in noted.values() if (row := _version(each, caller, audit_id, made_at)) is not None]
-    if audit_id is not None:
-        await history.insert_audit(session, _audit(session, audit_id, caller, len(versions), made_at))
+    by = _by(session)
+    versions = _versions(session, by)
+    if by.audit_id is not None:
+        await history.insert_audit(session, _audit(session, by, len(versions)))
     await history.insert_versions(session, versions)
+
+
+async def write_line(session: AsyncSession, changes: int) -> By:
+    """Write the audit log's line at once, for versions that are written before the transaction's end."""
+    by = _by(session)
+    if by.audit_id is not None:
+        session.info[_AUDITED] = True
+        await history.insert_audit(session, _audit(session, by, changes))
+    return by
+
+
+def _by(session: AsyncSession) -> By:
+    caller: Caller = session.info["caller"]
+    is_audited = (caller.is_person or "command" in session.info) and _AUDITED not in session.info
+    return By(caller, new_id() if is_audited else None, datetime.now(UTC))
+
+
+async def write_ahead(session: AsyncSession) -> None:
+    """Write what was noted so far, so that memory need not hold all that a large listing makes."""
+    caller: Caller = session.info["caller"]
+    # A person's versions refer to their line in the audit log, which tells how many there are and so comes at the end.
+    if not caller.is_person:
+        await history.insert_versions(session, _versions(session, By(caller, None, datetime.now(UTC))))
 
 
 def document(thing: Thing) -> dict[str, Any]:
@@ -102,38 +139,51 @@ def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any] | Non
     return {name: [old.get(name), new.get(name)] for name in names if old.get(name) != new.get(name)}
 
 
-def _version(noted: _Noted, caller: Caller, audit_id: UUID | None, at: datetime) -> dict[str, Any] | None:
-    before = None if noted.before is None else document(noted.before)
-    after = None if noted.after is None else document(noted.after)
-    changed = differences(before, after)
-    thing = noted.after or noted.before
-    if thing is None or not changed:
-        return None
+def version_row(which: Which, before: dict[str, Any] | None, after: dict[str, Any] | None, by: By) -> dict[str, Any]:
+    """Answer the row of a version that leads from one document to another; None stands for not being there."""
     return {
-        "kind": thing.KIND,
-        "thing_id": thing.id,
-        "number": thing.version if noted.after is not None else thing.version + 1,
-        "name": str((after or before or {}).get("name", thing.id)),
-        "audit_id": audit_id,
-        "at": at,
-        "caller_id": caller.id,
-        "caller_name": caller.name,
-        "caller_role": caller.role,
+        "kind": which.kind,
+        "thing_id": which.thing_id,
+        "number": which.number,
+        "name": str((after or before or {}).get("name", which.thing_id)),
+        "audit_id": by.audit_id,
+        "at": by.at,
+        "caller_id": by.caller.id,
+        "caller_name": by.caller.name,
+        "caller_role": by.caller.role,
         "document": after,
-        "changed": changed,
+        "changed": differences(before, after),
     }
 
 
-def _audit(session: AsyncSession, audit_id: UUID, caller: Caller, changes: int, at: datetime) -> dict[str, Any]:
+def _versions(session: AsyncSession, by: By) -> list[dict[str, Any]]:
+    """Take what was noted, and answer the rows of what differs."""
+    noted: dict[tuple[str, UUID], _Noted] = session.info.pop(_NOTED, {})
+    rows = (_version(each, by) for each in noted.values())
+    return [row for row in rows if row is not None and row["changed"]]
+
+
+def _version(noted: _Noted, by: By) -> dict[str, Any] | None:
+    thing = noted.after or noted.before
+    if thing is None:
+        return None
+    number = thing.version if noted.after is not None else thing.version + 1
+    before = None if noted.before is None else document(noted.before)
+    after = None if noted.after is None else document(noted.after)
+    return version_row(Which(thing.KIND, thing.id, number), before, after, by)
+
+
+def _audit(session: AsyncSession, by: By, changes: int) -> dict[str, Any]:
+    path = session.info.get("path")
     return {
-        "id": audit_id,
-        "at": at,
-        "caller_id": caller.id,
-        "caller_name": caller.name,
-        "caller_role": caller.role,
-        "action": session.info.get("action", "command"),
+        "id": by.audit_id,
+        "at": by.at,
+        "caller_id": by.caller.id,
+        "caller_name": by.caller.name,
+        "caller_role": by.caller.role,
+        "action": session.info.get("action") or f"command {session.info.get('command', '')}".strip(),
         "outcome": "done",
         "request_id": outbox.correlation_id(),
         "changes": changes,
-        "detail": session.info.get("detail", {}),
+        "detail": {**({"path": path} if path else {}), **session.info.get("detail", {})},
     }

@@ -4,20 +4,26 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
-from pydantic import AfterValidator, ConfigDict, Field
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions import chains as actions
-from modelbus.catalog.api.references import ReferenceView, each_once
+from modelbus.catalog.actions import default_chains as defaults
+from modelbus.catalog.actions.default_chains import Outcome
+from modelbus.catalog.api.older_shapes import Compat, OlderStepView, beside
+from modelbus.catalog.api.references import ReferenceView, Wanted, WarningView, each_once
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
-from modelbus.catalog.domain.chains import Target
+from modelbus.catalog.domain.chains import LONGEST_CHAIN, Target, Trigger, either
+from modelbus.catalog.domain.suppliers import Protocol
 from modelbus.catalog.store import chains as store
+from modelbus.catalog.store.older_shapes import older_steps
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/fallback-chains", tags=["fallback chains"], route_class=OnceRoute)
 
-LONGEST_CHAIN = 50
+MOST_FEATURES = 50
 ChainName = Annotated[
     Name,
     Field(
@@ -27,17 +33,61 @@ ChainName = Annotated[
 ]
 
 
+Triggers = Annotated[list[Trigger], Field(min_length=1), AfterValidator(each_once)]
+Features = Annotated[dict[Name, bool], Field(max_length=MOST_FEATURES)]
+Position = Annotated[int, Field(ge=0, lt=LONGEST_CHAIN)]
+Force = Annotated[bool, Query(description="Take it although none of its steps could serve right now.")]
+
+
 class NewStep(Input):
     """A model, or one exact source of it."""
-
-    model_config = ConfigDict(frozen=True)
 
     model_id: UUID
     source_id: UUID | None = None
     """A source of that model; where left out, any source of it may serve."""
+    triggers: Triggers = Field(default_factory=lambda: [Trigger.ANY])
+    """After which failures of the steps before it this one is tried; `any` covers the others."""
+    protocol: Protocol | None = None
+    """How its requests are spoken; where left out, like the source."""
+    features: Features | None = None
+    """What requests may use of it: capability name to whether they may; others are as the source says."""
+
+    def target(self) -> Target:
+        """Answer what the step goes to, and how."""
+        return Target(self.model_id, self.source_id, either(self.triggers, ()), self.protocol, self.features)
 
 
-Steps = Annotated[list[NewStep], Field(min_length=1, max_length=LONGEST_CHAIN), AfterValidator(each_once)]
+def _each_place_once(steps: list[NewStep]) -> list[NewStep]:
+    each_once([step.model_id if step.source_id is None else step.source_id for step in steps])
+    return steps
+
+
+Steps = Annotated[list[NewStep], Field(min_length=1, max_length=LONGEST_CHAIN), AfterValidator(_each_place_once)]
+
+
+class AddedStep(NewStep):
+    """One more step of a chain."""
+
+    position: Position | None = None
+    """0 is tried first; where left out, it is tried last."""
+
+
+class StepChanges(Changes):
+    """Fields of one step to change; one that is given another model or source becomes another step."""
+
+    model_id: UUID = UUID(int=0)
+    """Another model; its source has to be named anew."""
+    source_id: UUID | None = None
+    triggers: Triggers = Field(default_factory=list)
+    protocol: Protocol | None = None
+    features: Features | None = None
+    position: Position = 0
+    """Where to move it; 0 is tried first."""
+
+    def given(self) -> dict[str, Any]:
+        """Answer the fields that the caller sent."""
+        given = super().given()
+        return {**given, "triggers": either(self.triggers, ())} if "triggers" in given else given
 
 
 class NewChain(Input):
@@ -82,7 +132,11 @@ class StepView(ReferenceView):
     position: int
     """0 is tried first."""
     source_id: UUID | None
-    """None where any source of the model may serve."""
+    """Null where any source of the model may serve."""
+    triggers: list[str]
+    """After which failures of the steps before it is tried."""
+    protocol: str | None
+    features: dict[str, bool] | None
 
 
 class ChainView(View):
@@ -93,29 +147,83 @@ class ChainView(View):
     description: str | None
     is_active: bool
     steps: list[StepView]
+    origin: str
+    """`default` where it was built from what was available and is kept up to date by building again; `administrator`
+    once somebody has decided on its name or steps."""
+    warnings: list[WarningView]
+    """What of it could not serve right now."""
     version: int
     """Grows with every change; the ETag."""
     created_at: datetime
     updated_at: datetime
+    models: list[OlderStepView] | None = beside("The steps by the names of suppliers and models.")
+
+
+class BuiltChain(View):
+    """One default chain, with what came of it."""
+
+    name: str
+    outcome: Outcome
+    """`created`, `changed`, `unchanged`; `kept`: somebody has decided on it; `name_taken`: a model has the name;
+    `left`: nothing that is available fills it any more, and it stays as it was."""
+    chain_id: UUID | None
+    model_ids: list[UUID]
+    """Of its steps, in order."""
+
+
+class BuiltChains(View):
+    """What building the default chains did, or would do."""
+
+    dry_run: bool
+    chains: list[BuiltChain]
+    """In order of name."""
 
 
 @routes.get("")
-async def list_chains(session: Reading, paging: ByName, name: str | None = None) -> Page[ChainView]:
-    """List fallback chains in order of creation."""
-    return page_of(ChainView, await store.list_chains(session, name=name, paging=paging), paging)
+async def list_chains(session: Reading, paging: ByName, wanted: Wanted, compat: Compat = None) -> Page[ChainView]:
+    """List fallback chains, and which of their steps could serve right now."""
+    page = page_of(ChainView, await store.list_chains(session, wanted, paging=paging), paging)
+    if compat:
+        await _add_older_steps(session, page.items)
+    return page
 
 
 @routes.post("", status_code=201)
-async def create_chain(new: NewChain, session: Transaction, answer: Shown) -> ChainView:
-    """Add a fallback chain; its name may not be that of a model or alias."""
-    chain = await actions.create_chain(session, new.fields())
+async def create_chain(new: NewChain, session: Transaction, answer: Shown, *, force: Force = False) -> ChainView:
+    """Add a fallback chain; its name may not be that of a model or alias. Steps that can't serve are warned of."""
+    chain = await actions.create_chain(session, new.fields(), force=force)
     return await show_chain(chain.id, session, answer)
 
 
+@routes.post("/default")
+async def build_default_chains(
+    session: Transaction,
+    *,
+    dry_run: Annotated[bool, Query(description="Only tell what building would do.")] = False,
+) -> BuiltChains:
+    """Build the default chains from what is available right now, or bring those that were built before up to date.
+
+    For each type of model, `default/<type>/cheapest` and `default/<type>/strongest`; for each capability within it,
+    `default/<type>/<capability>/cheapest` and `.../strongest`. Each has up to three models; every step goes to a
+    supplier that the steps before it do not have, as long as there is one. Embeddings have one, as vectors of
+    different models can't be compared. Strongest are featured models, then the dearer, then those of the wider
+    context. Chains on whose name or steps somebody has decided are left alone.
+    """
+    return BuiltChains(
+        dry_run=dry_run,
+        chains=[
+            BuiltChain.model_validate(each) for each in await defaults.build_default_chains(session, dry_run=dry_run)
+        ],
+    )
+
+
 @routes.get("/{chain_id}")
-async def show_chain(chain_id: UUID, session: Reading, answer: Shown) -> ChainView:
+async def show_chain(chain_id: UUID, session: Reading, answer: Shown, compat: Compat = None) -> ChainView:
     """Show a fallback chain, and which of its steps could serve right now."""
-    return answer(ChainView, await store.show_chain(session, chain_id))
+    shown = answer(ChainView, await store.show_chain(session, chain_id))
+    if compat:
+        await _add_older_steps(session, [shown])
+    return shown
 
 
 @routes.get("/{chain_id}/steps")
@@ -125,17 +233,45 @@ async def list_steps(chain_id: UUID, session: Reading, answer: Shown) -> Page[St
     return Page(items=chain.steps, next_cursor=None)
 
 
+@routes.post("/{chain_id}/steps", status_code=201)
+async def add_step(
+    chain_id: UUID, new: AddedStep, session: Transaction, answer: Shown, *, force: Force = False
+) -> ChainView:
+    """Add one step to a fallback chain; the answer is the whole chain."""
+    await actions.add_step(session, chain_id, new.target(), new.position, force=force)
+    return await show_chain(chain_id, session, answer)
+
+
+@routes.patch("/{chain_id}/steps/{step_id}")
+async def change_step(
+    chain_id: UUID, step_id: UUID, changes: StepChanges, session: Transaction, answer: Shown, *, force: Force = False
+) -> ChainView:
+    """Change one step of a fallback chain, or move it; the answer is the whole chain."""
+    await actions.change_step(session, chain_id, step_id, changes.given(), force=force)
+    return await show_chain(chain_id, session, answer)
+
+
+@routes.delete("/{chain_id}/steps/{step_id}", status_code=204)
+async def remove_step(chain_id: UUID, step_id: UUID, session: Transaction, *, force: Force = False) -> None:
+    """Take one step out of a fallback chain, which keeps at least one."""
+    await actions.remove_step(session, chain_id, step_id, force=force)
+
+
 @routes.patch("/{chain_id}")
-async def change_chain(chain_id: UUID, changes: ChainChanges, session: Transaction, answer: Shown) -> ChainView:
+async def change_chain(
+    chain_id: UUID, changes: ChainChanges, session: Transaction, answer: Shown, *, force: Force = False
+) -> ChainView:
     """Change some fields of a fallback chain; steps that are given replace all that there were."""
-    await actions.change_chain(session, chain_id, changes.given())
+    await actions.change_chain(session, chain_id, changes.given(), force=force)
     return await show_chain(chain_id, session, answer)
 
 
 @routes.put("/{chain_id}")
-async def replace_chain(chain_id: UUID, new: NewChain, session: Transaction, answer: Shown) -> ChainView:
+async def replace_chain(
+    chain_id: UUID, new: NewChain, session: Transaction, answer: Shown, *, force: Force = False
+) -> ChainView:
     """Set every field of a fallback chain."""
-    await actions.change_chain(session, chain_id, new.fields())
+    await actions.change_chain(session, chain_id, new.fields(), force=force)
     return await show_chain(chain_id, session, answer)
 
 
@@ -167,4 +303,10 @@ async def disable_chain(chain_id: UUID, session: Transaction, answer: Shown) -> 
 
 
 def _targets(steps: list[NewStep]) -> list[Target]:
-    return [Target(step.model_id, step.source_id) for step in steps]
+    return [step.target() for step in steps]
+
+
+async def _add_older_steps(session: AsyncSession, shown: list[ChainView]) -> None:
+    steps = await older_steps(session, [chain.id for chain in shown])
+    for chain in shown:
+        chain.models = [OlderStepView.model_validate(step) for step in steps[chain.id]]

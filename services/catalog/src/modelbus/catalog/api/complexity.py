@@ -1,16 +1,18 @@
 """Complexity routing over REST."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from itertools import pairwise
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from modelbus.catalog.actions import complexity as actions
-from modelbus.catalog.api.references import ReferenceView, each_once
+from modelbus.catalog.api.older_shapes import Compat, beside
+from modelbus.catalog.api.references import ReferenceView, Wanted, WarningView, each_once
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
-from modelbus.catalog.domain.complexity import Level, LevelModels
+from modelbus.catalog.domain.complexity import Classifier, Level, LevelModels
 from modelbus.catalog.store import complexity as store
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
@@ -18,6 +20,7 @@ from modelbus.chassis.service import Reading, Transaction
 routes = APIRouter(prefix="/api/v1/complexity-routing", tags=["complexity routing"], route_class=OnceRoute)
 
 MOST_MODELS = 20
+LONGEST_JUDGEMENT_MS = 60_000
 
 
 class NewLevel(Input):
@@ -36,6 +39,41 @@ def _each_level_once(levels: list[NewLevel]) -> list[NewLevel]:
 Levels = Annotated[list[NewLevel], Field(min_length=1), AfterValidator(_each_level_once)]
 
 
+def _growing(thresholds: list[float]) -> list[float]:
+    if any(one >= other for one, other in pairwise(thresholds)):
+        raise ValueError("must grow from each to the next")
+    return thresholds
+
+
+Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Thresholds = Annotated[
+    list[Score], Field(min_length=len(Level) - 1, max_length=len(Level) - 1), AfterValidator(_growing)
+]
+
+
+class ClassifierSettings(Input):
+    """How a request's level is found."""
+
+    thresholds: Thresholds
+    """The four scores from 0 to 1, growing, at which `easy`, `medium`, `hard` and `expert` begin."""
+    is_sticky: bool = True
+    """A conversation keeps the level that its first request had."""
+    judge_model_id: UUID | None = None
+    """A model that is asked for the level."""
+    judge_timeout_ms: Annotated[int, Field(ge=1, le=LONGEST_JUDGEMENT_MS)] | None = None
+    """Without an answer of the judge in that time the local classifier decides; given with a judge, and only then."""
+
+    @model_validator(mode="after")
+    def _judged_in_time(self) -> Self:
+        if (self.judge_model_id is None) != (self.judge_timeout_ms is None):
+            raise ValueError("judge_model_id and judge_timeout_ms must be given together")
+        return self
+
+    def classifier(self) -> Classifier:
+        """Answer what the settings mean."""
+        return Classifier(tuple(self.thresholds), self.is_sticky, self.judge_model_id, self.judge_timeout_ms)
+
+
 class NewRouting(Input):
     """Which models serve which level of complexity."""
 
@@ -44,10 +82,12 @@ class NewRouting(Input):
     is_active: bool = True
     levels: Levels
     """Each level at most once, in any order."""
+    classifier: ClassifierSettings | None = None
+    """Where left out, the router's own settings hold."""
 
     def fields(self) -> dict[str, Any]:
         """Answer what the routing is made of."""
-        return {**self.model_dump(), "levels": _level_models(self.levels)}
+        return self.model_dump() | _meant(self)
 
 
 class RoutingChanges(Changes):
@@ -57,11 +97,12 @@ class RoutingChanges(Changes):
     description: Text | None = None
     is_active: bool = True
     levels: Levels = Field(default_factory=list)
+    classifier: ClassifierSettings | None = None
 
     def given(self) -> dict[str, Any]:
         """Answer the fields that the caller sent."""
         given = super().given()
-        return {**given, "levels": _level_models(self.levels)} if "levels" in given else given
+        return given | {name: value for name, value in _meant(self).items() if name in given}
 
 
 class LevelView(View):
@@ -69,6 +110,15 @@ class LevelView(View):
 
     level: str
     models: list[ReferenceView]
+
+
+class ClassifierView(View):
+    """How a request's level is found."""
+
+    thresholds: list[float]
+    is_sticky: bool
+    judge_model_id: UUID | None
+    judge_timeout_ms: int | None
 
 
 class RoutingView(View):
@@ -80,16 +130,26 @@ class RoutingView(View):
     is_active: bool
     levels: list[LevelView]
     """The easiest first."""
+    classifier: ClassifierView | None
+    """Null where the router's own settings hold."""
+    warnings: list[WarningView]
+    """What of it could not serve right now; places are counted as the levels are shown here."""
     version: int
     """Grows with every change; the ETag."""
     created_at: datetime
     updated_at: datetime
+    models: dict[str, list[str]] | None = beside("The names of the models of each level.")
 
 
 @routes.get("")
-async def list_complexity_routings(session: Reading, paging: ByName, name: str | None = None) -> Page[RoutingView]:
-    """List complexity routings in order of creation."""
-    return page_of(RoutingView, await store.list_complexity_routings(session, name=name, paging=paging), paging)
+async def list_complexity_routings(
+    session: Reading, paging: ByName, wanted: Wanted, compat: Compat = None
+) -> Page[RoutingView]:
+    """List complexity routings, and which of their models could serve right now."""
+    page = page_of(RoutingView, await store.list_complexity_routings(session, wanted, paging=paging), paging)
+    if compat:
+        page.items = [_with_names(shown) for shown in page.items]
+    return page
 
 
 @routes.post("", status_code=201)
@@ -100,9 +160,12 @@ async def create_complexity_routing(new: NewRouting, session: Transaction, answe
 
 
 @routes.get("/{routing_id}")
-async def show_complexity_routing(routing_id: UUID, session: Reading, answer: Shown) -> RoutingView:
+async def show_complexity_routing(
+    routing_id: UUID, session: Reading, answer: Shown, compat: Compat = None
+) -> RoutingView:
     """Show a complexity routing, and which of its models could serve right now."""
-    return answer(RoutingView, await store.show_complexity_routing(session, routing_id))
+    shown = answer(RoutingView, await store.show_complexity_routing(session, routing_id))
+    return _with_names(shown) if compat else shown
 
 
 @routes.patch("/{routing_id}")
@@ -143,5 +206,13 @@ async def disable_complexity_routing(routing_id: UUID, session: Transaction, ans
     return await show_complexity_routing(routing_id, session, answer)
 
 
-def _level_models(levels: list[NewLevel]) -> list[LevelModels]:
-    return [LevelModels(served.level, tuple(served.model_ids)) for served in levels]
+def _meant(given: NewRouting | RoutingChanges) -> dict[str, Any]:
+    return {
+        "levels": [LevelModels(served.level, tuple(served.model_ids)) for served in given.levels],
+        "classifier": None if given.classifier is None else given.classifier.classifier(),
+    }
+
+
+def _with_names(shown: RoutingView) -> RoutingView:
+    names = {level.level: [each.model_name for each in level.models] for level in shown.levels}
+    return shown.model_copy(update={"models": names})

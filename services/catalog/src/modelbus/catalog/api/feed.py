@@ -11,6 +11,7 @@ from modelbus.catalog.actions import feed as actions
 from modelbus.catalog.actions.feed import KINDS, Feed
 from modelbus.catalog.domain.errors import UnknownKindError
 from modelbus.catalog.store.tables import outbox
+from modelbus.chassis.outbox import Head as Position
 from modelbus.chassis.service import Reading
 
 routes = APIRouter(prefix="/api/v1", tags=["feed"])
@@ -34,13 +35,12 @@ async def snapshot(
     accept_encoding: Annotated[str, Header()] = "",
 ) -> Response:
     """Show every record at the newest revision; the ETag is `<epoch>-<revision>`."""
-    body = await feed.snapshot(_kinds(kinds))
-    headers = {"ETag": body.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    if if_none_match == body.tag:
-        return Response(status_code=304, headers=headers)
-    if "gzip" in accept_encoding:
-        return Response(body.zipped, media_type=JSON, headers={**headers, "Content-Encoding": "gzip"})
-    return Response(body.plain, media_type=JSON, headers=headers)
+    asked, is_zipped = _kinds(kinds), "gzip" in accept_encoding
+    if if_none_match is not None and if_none_match == _tag(newest := await feed.position()):
+        return Response(status_code=304, headers=_headers(newest))
+    body = await feed.snapshot(asked, is_zipped=is_zipped)
+    headers = _headers(body.position) | ({"Content-Encoding": "gzip"} if is_zipped else {})
+    return Response(body.content, media_type=JSON, headers=headers)
 
 
 @routes.get("/changes")
@@ -55,6 +55,14 @@ async def changes(
 async def head(feed: TheFeed) -> Response:
     """Show epoch, revision, and a digest of the records of each kind at that revision."""
     return Response(msgspec.json.encode(await feed.head()), media_type=JSON)
+
+
+def _tag(position: Position) -> str:
+    return f'"{position.epoch}-{position.revision}"'
+
+
+def _headers(position: Position) -> dict[str, str]:
+    return {"ETag": _tag(position), "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 
 
 def _kinds(names: str | None) -> frozenset[str]:

@@ -1,17 +1,20 @@
 """Models over REST; a model goes by its id or its public name, which may hold slashes."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
-from pydantic import AfterValidator, Field
+from fastapi import APIRouter
+from pydantic import AwareDatetime, Field
 
+from modelbus.catalog.actions import default_models
 from modelbus.catalog.actions import models as actions
-from modelbus.catalog.api.references import each_once
+from modelbus.catalog.api.model_names import Aliases, Model, ModelName, key_of
+from modelbus.catalog.api.model_parameters import Parameters, ParameterView
+from modelbus.catalog.api.references import Breaking
 from modelbus.catalog.api.sources import SourceView
-from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
-from modelbus.catalog.domain.models import ModelType
+from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, Text, View
+from modelbus.catalog.domain.models import LISTED_FIELDS, Lifecycle, ModelType, Tier
 from modelbus.catalog.store import models as store
 from modelbus.catalog.store import sources as source_store
 from modelbus.chassis.idempotency import OnceRoute
@@ -19,23 +22,7 @@ from modelbus.chassis.service import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute)
 
-RESERVED_ENDINGS = ("/sources", "/enable", "/disable")
-
-
-def _can_be_shown(name: str) -> str:
-    """Refuse a name whose path would lead to something else."""
-    if isinstance(_key(name), UUID) or name.endswith(RESERVED_ENDINGS):
-        raise ValueError(f"must not be a UUID, nor end in {', '.join(RESERVED_ENDINGS)}")
-    return name
-
-
-ModelName = Annotated[
-    Name,
-    Field(pattern=r"^[^\s?#%]+$", description="No white space, `?`, `#` or `%`."),
-    AfterValidator(_can_be_shown),
-]
 TokenCount = Annotated[int, Field(ge=1, le=1_000_000_000)]
-Aliases = Annotated[list[ModelName], Field(max_length=50), AfterValidator(each_once)]
 
 
 class NewModel(Input):
@@ -45,15 +32,36 @@ class NewModel(Input):
     aliases: Aliases = Field(default_factory=list)
     """Other names under which callers may ask for it."""
     display_name: Name | None = None
+    """The name, where left out."""
+    custom_name: Name | None = None
+    """What your organisation calls it instead of the display name."""
     description: Text | None = None
     model_type: ModelType = ModelType.LANGUAGE
+    sub_type: Name | None = None
+    """A finer kind within the type, in your own words."""
     context_window: TokenCount | None = None
     max_output_tokens: TokenCount | None = None
+    knowledge_cutoff: date | None = None
+    lifecycle: Lifecycle = Lifecycle.ACTIVE
+    """A retired model is not available, whatever sources it has."""
+    deprecated_at: AwareDatetime | None = None
+    retires_at: AwareDatetime | None = None
+    """From then on it is not available; nothing takes its place by itself."""
+    replacement_model_id: UUID | None = None
+    """The model that its users should move to."""
+    tier: Tier = Tier.FREE
+    """The tier that a consumer needs at least."""
+    is_featured: bool = False
+    parameters: Parameters = Field(default_factory=list)
     is_active: bool = True
 
     def fields(self) -> dict[str, Any]:
         """Answer what the model is made of."""
         return {**self.model_dump(), "display_name": self.display_name or self.name}
+
+    def told(self) -> frozenset[str]:
+        """Answer which of the fields that listings tell were told here; the others are for listings to tell."""
+        return LISTED_FIELDS & self.model_fields_set - ({"display_name"} if self.display_name is None else set())
 
 
 class ModelChanges(Changes):
@@ -62,11 +70,27 @@ class ModelChanges(Changes):
     name: ModelName = ""
     aliases: Aliases = Field(default_factory=list)
     display_name: Name = ""
+    custom_name: Name | None = None
     description: Text | None = None
     model_type: ModelType = ModelType.LANGUAGE
+    sub_type: Name | None = None
     context_window: TokenCount | None = None
     max_output_tokens: TokenCount | None = None
+    knowledge_cutoff: date | None = None
+    lifecycle: Lifecycle = Lifecycle.ACTIVE
+    deprecated_at: AwareDatetime | None = None
+    retires_at: AwareDatetime | None = None
+    replacement_model_id: UUID | None = None
+    tier: Tier = Tier.FREE
+    is_featured: bool = False
+    parameters: Parameters = Field(default_factory=list)
     is_active: bool = True
+
+
+class NewDefault(Input):
+    """The model that is to serve requests of its type that name none."""
+
+    model_id: UUID
 
 
 class ModelView(View):
@@ -76,10 +100,27 @@ class ModelView(View):
     name: str
     aliases: list[str]
     display_name: str
+    custom_name: str | None
     description: str | None
     model_type: str
+    sub_type: str | None
     context_window: int | None
     max_output_tokens: int | None
+    knowledge_cutoff: date | None
+    lifecycle: str
+    """`active`, `deprecated` or `retired`, as configured."""
+    deprecated_at: datetime | None
+    retires_at: datetime | None
+    replacement_model_id: UUID | None
+    tier: str
+    is_featured: bool
+    is_default: bool
+    """Whether it serves requests of its type that name no model."""
+    parameters: list[ParameterView]
+    capability_ids: list[UUID]
+    category_ids: list[UUID]
+    tag_ids: list[UUID] = Field(validation_alias="effective_tag_ids")
+    """Given by hand or by rule."""
     is_active: bool
     is_available: bool
     reason: str | None
@@ -94,74 +135,68 @@ class ModelView(View):
     updated_at: datetime
 
 
-class ModelPage(Page[ModelView]):
-    """One page of models, with the number of all that match."""
-
-    total: int
-
-
-@routes.get("")
-async def list_models(  # noqa: PLR0913, PLR0917 - each is a filter of its own in the query string
-    session: Reading,
-    paging: ByName,
-    search: Annotated[str | None, Query(max_length=200)] = None,
-    supplier_id: UUID | None = None,
-    model_type: ModelType | None = None,
-    is_available: bool | None = None,  # noqa: FBT001 - FastAPI passes by keyword
-    is_active: bool | None = None,  # noqa: FBT001 - the same
-) -> ModelPage:
-    """List models in order of creation."""
-    wanted = store.ModelFilter(search, supplier_id, model_type, is_available, is_active)
-    found = page_of(ModelView, await store.list_models(session, wanted, paging=paging), paging)
-    return ModelPage(items=found.items, next_cursor=found.next_cursor, total=await store.count_models(session, wanted))
-
-
 @routes.post("", status_code=201)
 async def create_model(new: NewModel, session: Transaction, answer: Shown) -> ModelView:
-    """Add a model; it is unavailable until a source serves it."""
-    return answer(ModelView, await actions.create_model(session, new.fields()))
+    """Add a model; it is unavailable until a source serves it. What is left out, listings may tell."""
+    return answer(ModelView, await actions.create_model(session, new.fields(), new.told()))
+
+
+@routes.post("/set-default")
+async def set_default(new: NewDefault, session: Transaction, answer: Shown) -> ModelView:
+    """Make a model the default of its type, in place of whichever was."""
+    return answer(ModelView, await default_models.set_default_model(session, new.model_id))
 
 
 @routes.get("/{model:path}/sources")
-async def list_sources_of_model(model: str, session: Reading) -> Page[SourceView]:
+async def list_sources_of_model(model: Model, session: Reading) -> Page[SourceView]:
     """List every source of a model, the preferred one first."""
-    found = await store.get_model(session, _key(model))
+    found = await store.get_model(session, key_of(model))
     offered = await source_store.sources_of_models(session, [found.id])
     return Page(items=[SourceView.model_validate(each) for each in offered], next_cursor=None)
 
 
+@routes.post("/{model:path}/set-default")
+async def set_default_model(model: Model, session: Transaction, answer: Shown) -> ModelView:
+    """Make this model the default of its type, in place of whichever was."""
+    return answer(ModelView, await default_models.set_default_model(session, key_of(model)))
+
+
 @routes.post("/{model:path}/enable")
-async def enable_model(model: str, session: Transaction, answer: Shown) -> ModelView:
+async def enable_model(model: Model, session: Transaction, answer: Shown) -> ModelView:
     """Put a model into service."""
-    return answer(ModelView, await actions.change_model(session, _key(model), {"is_active": True}))
+    return answer(ModelView, await actions.change_model(session, key_of(model), {"is_active": True}))
 
 
 @routes.post("/{model:path}/disable")
-async def disable_model(model: str, session: Transaction, answer: Shown) -> ModelView:
+async def disable_model(model: Model, session: Transaction, answer: Shown, breaking: Breaking) -> ModelView:
     """Take a model out of service, whatever sources it has."""
-    return answer(ModelView, await actions.change_model(session, _key(model), {"is_active": False}))
+    return answer(ModelView, await actions.change_model(session, key_of(model), {"is_active": False}, breaking))
 
 
 @routes.get("/{model:path}")
-async def show_model(model: str, session: Reading, answer: Shown) -> ModelView:
+async def show_model(model: Model, session: Reading, answer: Shown) -> ModelView:
     """Show a model."""
-    return answer(ModelView, await store.get_model(session, _key(model)))
+    return answer(ModelView, await store.get_model(session, key_of(model)))
 
 
 @routes.patch("/{model:path}")
-async def change_model(model: str, changes: ModelChanges, session: Transaction, answer: Shown) -> ModelView:
+async def change_model(
+    model: Model, changes: ModelChanges, session: Transaction, answer: Shown, breaking: Breaking
+) -> ModelView:
     """Change some fields of a model; no listing overwrites them from then on."""
-    return answer(ModelView, await actions.change_model(session, _key(model), changes.given()))
+    return answer(ModelView, await actions.change_model(session, key_of(model), changes.given(), breaking))
+
+
+@routes.put("/{model:path}")
+async def replace_model(
+    model: Model, new: NewModel, session: Transaction, answer: Shown, breaking: Breaking
+) -> ModelView:
+    """Set every field of a model; of those that listings tell, what is left out is given back to them."""
+    replaced = await actions.replace_model(session, key_of(model), new.fields(), new.told(), breaking)
+    return answer(ModelView, replaced)
 
 
 @routes.delete("/{model:path}", status_code=204)
-async def delete_model(model: str, session: Transaction) -> None:
-    """Delete a model; what refers to it stays and is flagged."""
-    await actions.delete_model(session, _key(model))
-
-
-def _key(model: str) -> UUID | str:
-    try:
-        return UUID(model)
-    except ValueError:
-        return model
+async def delete_model(model: Model, session: Transaction, breaking: Breaking) -> None:
+    """Delete a model; refused while something refers to it, unless that is to be left stale or rewritten."""
+    await actions.delete_model(session, key_of(model), breaking)

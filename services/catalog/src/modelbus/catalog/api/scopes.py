@@ -1,20 +1,23 @@
 """Scopes over REST."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from modelbus.catalog.actions import scopes as actions
-from modelbus.catalog.api.references import ModelSet
+from modelbus.catalog.api.references import Breaking, ModelSet, Wanted, WarningView
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
 from modelbus.catalog.store import scopes as store
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/scopes", tags=["scopes"], route_class=OnceRoute)
+
+
+Domain = Annotated[Name, Field(max_length=64)]
 
 
 class NewScope(Input):
@@ -26,6 +29,10 @@ class NewScope(Input):
     model_ids: ModelSet
     default_model_id: UUID | None = None
     """One of the models; it serves requests that name none."""
+    domain: Domain | None = None
+    """What the scope stands for in the business, in your own words: `tenant`, `module`, `prompt` ..."""
+    strategy_id: UUID | None = None
+    """The cost strategy by which a source is chosen among its models."""
 
     def fields(self) -> dict[str, Any]:
         """Answer what the scope is made of."""
@@ -40,6 +47,8 @@ class ScopeChanges(Changes):
     is_active: bool = True
     model_ids: ModelSet = Field(default_factory=list)
     default_model_id: UUID | None = None
+    domain: Domain | None = None
+    strategy_id: UUID | None = None
 
 
 class ScopeView(View):
@@ -51,6 +60,10 @@ class ScopeView(View):
     is_active: bool
     model_ids: list[UUID]
     default_model_id: UUID | None
+    domain: str | None
+    strategy_id: UUID | None
+    warnings: list[WarningView]
+    """What of it could not serve right now."""
     version: int
     """Grows with every change; the ETag."""
     created_at: datetime
@@ -58,48 +71,64 @@ class ScopeView(View):
 
 
 @routes.get("")
-async def list_scopes(session: Reading, paging: ByName, name: str | None = None) -> Page[ScopeView]:
-    """List scopes in order of creation."""
-    return page_of(ScopeView, await store.list_scopes(session, name=name, paging=paging), paging)
+async def list_scopes(
+    session: Reading,
+    paging: ByName,
+    wanted: Wanted,
+    domain: Annotated[str | None, Query(max_length=64)] = None,
+    strategy_id: UUID | None = None,
+) -> Page[ScopeView]:
+    """List scopes, and what of them is stale."""
+    found = await store.list_scopes(session, wanted, domain=domain, strategy_id=strategy_id, paging=paging)
+    return page_of(ScopeView, found, paging)
 
 
 @routes.post("", status_code=201)
 async def create_scope(new: NewScope, session: Transaction, answer: Shown) -> ScopeView:
-    """Add a scope."""
-    return answer(ScopeView, await actions.create_scope(session, new.fields()))
+    """Add a scope; models of it that can't serve are warned of."""
+    scope = await actions.create_scope(session, new.fields())
+    return await show_scope(scope.id, session, answer)
 
 
 @routes.get("/{scope_id}")
 async def show_scope(scope_id: UUID, session: Reading, answer: Shown) -> ScopeView:
-    """Show a scope."""
-    return answer(ScopeView, await store.get_scope(session, scope_id))
+    """Show a scope, and what of it is stale."""
+    return answer(ScopeView, await store.show_scope(session, scope_id))
 
 
 @routes.patch("/{scope_id}")
-async def change_scope(scope_id: UUID, changes: ScopeChanges, session: Transaction, answer: Shown) -> ScopeView:
+async def change_scope(
+    scope_id: UUID, changes: ScopeChanges, session: Transaction, answer: Shown, breaking: Breaking
+) -> ScopeView:
     """Change some fields of a scope; models that are given replace all that there were."""
-    return answer(ScopeView, await actions.change_scope(session, scope_id, changes.given()))
+    await actions.change_scope(session, scope_id, changes.given(), breaking)
+    return await show_scope(scope_id, session, answer)
 
 
 @routes.put("/{scope_id}")
-async def replace_scope(scope_id: UUID, new: NewScope, session: Transaction, answer: Shown) -> ScopeView:
+async def replace_scope(
+    scope_id: UUID, new: NewScope, session: Transaction, answer: Shown, breaking: Breaking
+) -> ScopeView:
     """Set every field of a scope."""
-    return answer(ScopeView, await actions.change_scope(session, scope_id, new.fields()))
+    await actions.change_scope(session, scope_id, new.fields(), breaking)
+    return await show_scope(scope_id, session, answer)
 
 
 @routes.delete("/{scope_id}", status_code=204)
-async def delete_scope(scope_id: UUID, session: Transaction) -> None:
-    """Delete a scope."""
-    await actions.delete_scope(session, scope_id)
+async def delete_scope(scope_id: UUID, session: Transaction, breaking: Breaking) -> None:
+    """Delete a scope; refused while a consumer or an access key in service refers to it."""
+    await actions.delete_scope(session, scope_id, breaking)
 
 
 @routes.post("/{scope_id}/enable")
 async def enable_scope(scope_id: UUID, session: Transaction, answer: Shown) -> ScopeView:
     """Put a scope into service."""
-    return answer(ScopeView, await actions.change_scope(session, scope_id, {"is_active": True}))
+    await actions.change_scope(session, scope_id, {"is_active": True})
+    return await show_scope(scope_id, session, answer)
 
 
 @routes.post("/{scope_id}/disable")
-async def disable_scope(scope_id: UUID, session: Transaction, answer: Shown) -> ScopeView:
-    """Take a scope out of service."""
-    return answer(ScopeView, await actions.change_scope(session, scope_id, {"is_active": False}))
+async def disable_scope(scope_id: UUID, session: Transaction, answer: Shown, breaking: Breaking) -> ScopeView:
+    """Take a scope out of service; refused while a consumer or an access key in service refers to it."""
+    await actions.change_scope(session, scope_id, {"is_active": False}, breaking)
+    return await show_scope(scope_id, session, answer)

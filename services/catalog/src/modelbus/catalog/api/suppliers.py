@@ -4,13 +4,17 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
 
 from modelbus.catalog.actions import suppliers as actions
-from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
+from modelbus.catalog.api.references import Breaking
+from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, Text, View, page_of, sorted_by
+from modelbus.catalog.domain.sources import Health
 from modelbus.catalog.domain.suppliers import Protocol, SupplierKind
 from modelbus.catalog.store import suppliers as store
+from modelbus.catalog.store.paging import Paging
+from modelbus.catalog.store.suppliers import SupplierFilter
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
@@ -22,19 +26,32 @@ LONGEST_LABEL = 64
 _http_url = TypeAdapter(HttpUrl)
 
 
-def _as_base_url(url: str) -> str:
+def _parsed(url: str) -> HttpUrl:
     parsed = _http_url.validate_python(url)
-    if parsed.username or parsed.password or parsed.query or parsed.fragment:
-        raise ValueError("must be a plain http(s) URL without user, query or fragment; keys go into credentials")
+    if parsed.username or parsed.password:
+        raise ValueError("must be an http(s) URL without user and password; keys go into credentials")
     if not parsed.host or not all(label and len(label) < LONGEST_LABEL for label in parsed.host.strip(".").split(".")):
         raise ValueError("must name a host")
     if parsed.host.startswith("."):
         raise ValueError("must name a host")
+    return parsed
+
+
+def _as_base_url(url: str) -> str:
+    parsed = _parsed(url)
+    if parsed.query or parsed.fragment:
+        raise ValueError("must be a plain http(s) URL without query or fragment")
     # As the parser understood it, not as it was written: what was checked is what will be called.
     return str(parsed).rstrip("/")
 
 
+def _as_web_url(url: str) -> str:
+    parsed = _parsed(url)
+    return str(parsed) if parsed.query or parsed.fragment else str(parsed).rstrip("/")
+
+
 BaseUrl = Annotated[Name, AfterValidator(_as_base_url)]
+WebUrl = Annotated[Name, AfterValidator(_as_web_url)]
 Word = Annotated[Name, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Flavour = Annotated[str, Field(pattern="^(openai|openrouter)$", description="How its listing is read.")]
 
@@ -53,8 +70,11 @@ class NewSupplier(Input):
     flavour: Flavour = "openai"
     namespace: Word | None = None
     """Put before each listed name, so that offers of several suppliers meet under one public name."""
-    website: BaseUrl | None = None
-    docs_url: BaseUrl | None = None
+    website: WebUrl | None = None
+    docs_url: WebUrl | None = None
+    logo_url: WebUrl | None = None
+    category: Name | None = None
+    """A word by which you group suppliers."""
     is_active: bool = True
     requires_credential: bool = True
     is_local: bool = False
@@ -80,8 +100,11 @@ class SupplierChanges(Changes):
     protocol: Protocol = Protocol.OPENAI
     flavour: Flavour = "openai"
     namespace: Word | None = None
-    website: BaseUrl | None = None
-    docs_url: BaseUrl | None = None
+    website: WebUrl | None = None
+    docs_url: WebUrl | None = None
+    logo_url: WebUrl | None = None
+    category: Name | None = None
+    """A word by which you group suppliers."""
     is_active: bool = True
     requires_credential: bool = True
     is_local: bool = False
@@ -103,11 +126,20 @@ class SupplierView(View):
     namespace: str | None
     website: str | None
     docs_url: str | None
+    logo_url: str | None
+    category: str | None
     is_active: bool
     requires_credential: bool
     is_local: bool
     removal_after: int
     sync_interval_s: int
+    credentials: int
+    credentials_usable: int
+    """Those that are enabled and not dead."""
+    sources: int
+    sources_available: int
+    health: Health
+    """Of its available sources together: `down` when all are, `healthy` when all are of which anything is known."""
     version: int
     """Grows with every change; the ETag."""
     created_at: datetime
@@ -121,54 +153,84 @@ class RequestedSync(View):
     """Follow it at the sync service: `/api/v1/runs/{run_id}`."""
 
 
+def _read_filter(  # noqa: PLR0913 - one parameter for each filter
+    *,
+    name: Annotated[str | None, Query(max_length=200)] = None,
+    search: Annotated[str | None, Query(max_length=200, description="Part of a name or the description.")] = None,
+    kind: SupplierKind | None = None,
+    protocol: Protocol | None = None,
+    flavour: Flavour | None = None,
+    category: Annotated[str | None, Query(max_length=200)] = None,
+    is_active: bool | None = None,
+    has_credential: Annotated[bool | None, Query(description="Whether it has one that is usable.")] = None,
+    health: Annotated[Health | None, Query(description="Of its available sources together.")] = None,
+) -> SupplierFilter:
+    return SupplierFilter(name, search, kind, protocol, flavour, category, is_active, has_credential, health)
+
+
+Wanted = Annotated[SupplierFilter, Depends(_read_filter)]
+Sorted = Annotated[Paging, sorted_by("name", "updated_at", "display_name", "kind")]
+
+
 @routes.get("")
-async def list_suppliers(session: Reading, paging: ByName, name: str | None = None) -> Page[SupplierView]:
-    """List suppliers in order of creation."""
-    return page_of(SupplierView, await store.list_suppliers(session, name=name, paging=paging), paging)
+async def list_suppliers(session: Reading, paging: Sorted, wanted: Wanted) -> Page[SupplierView]:
+    """List suppliers, with counts of what they have."""
+    return page_of(SupplierView, await store.list_suppliers(session, wanted, paging=paging), paging)
 
 
 @routes.post("", status_code=201)
 async def create_supplier(new: NewSupplier, session: Transaction, answer: Shown) -> SupplierView:
-    """Add a supplier; its models come with the first listing, once it has a credential."""
-    return answer(SupplierView, await actions.create_supplier(session, new.fields()))
+    """Add a supplier; its models come with the first listing, once it has a credential.
+
+    A supplier that was deleted under the same name comes back under its old id with these fields: the next listing
+    brings its sources back, and what refers to them is served again.
+    """
+    supplier = await actions.create_supplier(session, new.fields())
+    return await show_supplier(supplier.id, session, answer)
 
 
 @routes.get("/{supplier_id}")
 async def show_supplier(supplier_id: UUID, session: Reading, answer: Shown) -> SupplierView:
-    """Show a supplier."""
-    return answer(SupplierView, await store.get_supplier(session, supplier_id))
+    """Show a supplier, with counts of what it has."""
+    return answer(SupplierView, await store.show_supplier(session, supplier_id))
 
 
 @routes.patch("/{supplier_id}")
 async def change_supplier(
-    supplier_id: UUID, changes: SupplierChanges, session: Transaction, answer: Shown
+    supplier_id: UUID, changes: SupplierChanges, session: Transaction, answer: Shown, breaking: Breaking
 ) -> SupplierView:
     """Change some fields of a supplier."""
-    return answer(SupplierView, await actions.change_supplier(session, supplier_id, changes.given()))
+    await actions.change_supplier(session, supplier_id, changes.given(), breaking)
+    return await show_supplier(supplier_id, session, answer)
 
 
 @routes.put("/{supplier_id}")
-async def replace_supplier(supplier_id: UUID, new: NewSupplier, session: Transaction, answer: Shown) -> SupplierView:
+async def replace_supplier(
+    supplier_id: UUID, new: NewSupplier, session: Transaction, answer: Shown, breaking: Breaking
+) -> SupplierView:
     """Set every field of a supplier."""
-    return answer(SupplierView, await actions.change_supplier(session, supplier_id, new.fields()))
+    await actions.change_supplier(session, supplier_id, new.fields(), breaking)
+    return await show_supplier(supplier_id, session, answer)
 
 
 @routes.delete("/{supplier_id}", status_code=204)
-async def delete_supplier(supplier_id: UUID, session: Transaction) -> None:
-    """Delete a supplier; its sources become unavailable, what refers to them stays and is flagged."""
-    await actions.delete_supplier(session, supplier_id)
+async def delete_supplier(supplier_id: UUID, session: Transaction, breaking: Breaking) -> None:
+    """Delete a supplier with its credentials; its sources become unavailable, what refers to them stays."""
+    await actions.delete_supplier(session, supplier_id, breaking)
 
 
 @routes.post("/{supplier_id}/enable")
 async def enable_supplier(supplier_id: UUID, session: Transaction, answer: Shown) -> SupplierView:
     """Put a supplier into service."""
-    return answer(SupplierView, await actions.change_supplier(session, supplier_id, {"is_active": True}))
+    await actions.change_supplier(session, supplier_id, {"is_active": True})
+    return await show_supplier(supplier_id, session, answer)
 
 
 @routes.post("/{supplier_id}/disable")
-async def disable_supplier(supplier_id: UUID, session: Transaction, answer: Shown) -> SupplierView:
+async def disable_supplier(supplier_id: UUID, session: Transaction, answer: Shown, breaking: Breaking) -> SupplierView:
     """Take a supplier out of service; models that no other supplier serves become unavailable."""
-    return answer(SupplierView, await actions.change_supplier(session, supplier_id, {"is_active": False}))
+    await actions.change_supplier(session, supplier_id, {"is_active": False}, breaking)
+    return await show_supplier(supplier_id, session, answer)
 
 
 @routes.post("/{supplier_id}/sync", status_code=202)

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from modelbus.catalog.domain.models import Model
 from modelbus.catalog.domain.sources import Source
@@ -14,6 +16,7 @@ class Reason(StrEnum):
     DELETED = "deleted"
     SUPPLIER_DISABLED = "supplier_disabled"
     DISABLED = "disabled"
+    RETIRED = "retired"
     NO_CREDENTIAL = "no_credential"
     DELISTED = "delisted"
     NO_SOURCE = "no_source"
@@ -21,32 +24,37 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a source's availability depends on beside itself."""
+    """What the availability of all sources of a supplier depends on."""
 
     is_supplier_deleted: bool
     is_supplier_active: bool
     has_credential: bool
     """True also where the supplier needs none."""
-    is_model_deleted: bool
+    only_models: frozenset[UUID] | None = None
+    """The models that its usable credentials may be used for; None means every model."""
+
+    def has_credential_for(self, model_id: UUID) -> bool:
+        """Tell whether the supplier can be called for the model."""
+        return self.has_credential and (self.only_models is None or model_id in self.only_models)
 
 
-def judge_source(source: Source, standing: Standing) -> Reason | None:
+def judge_source(source: Source, standing: Standing, *, is_model_deleted: bool) -> Reason | None:
     """Answer why the source is not available; None when it is."""
     verdicts = (
         (
-            source.deleted_at is not None or standing.is_model_deleted or standing.is_supplier_deleted,
+            source.deleted_at is not None or is_model_deleted or standing.is_supplier_deleted,
             Reason.DELETED,
         ),
         (not standing.is_supplier_active, Reason.SUPPLIER_DISABLED),
         (not source.is_enabled, Reason.DISABLED),
-        (not standing.has_credential, Reason.NO_CREDENTIAL),
+        (not standing.has_credential_for(source.model_id), Reason.NO_CREDENTIAL),
         (not source.is_listed, Reason.DELISTED),
     )
     return next((reason for holds, reason in verdicts if holds), None)
 
 
-def judge_model(model: Model, source_reasons: Sequence[Reason | None]) -> Reason | None:
-    """Answer why the model is not available; None when it is.
+def judge_model(model: Model, source_reasons: Sequence[Reason | None], now: datetime) -> Reason | None:
+    """Answer why the model is not available now; None when it is.
 
     `source_reasons` are the verdicts on its sources, the preferred one first; its reason speaks for the model.
     """
@@ -54,6 +62,8 @@ def judge_model(model: Model, source_reasons: Sequence[Reason | None]) -> Reason
         return Reason.DELETED
     if not model.is_active:
         return Reason.DISABLED
+    if model.is_retired(now):
+        return Reason.RETIRED
     if not source_reasons:
         return Reason.NO_SOURCE
     return None if None in source_reasons else source_reasons[0]

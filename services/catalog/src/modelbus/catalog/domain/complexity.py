@@ -27,6 +27,19 @@ class LevelModels:
 
 
 @dataclass(frozen=True, slots=True)
+class Classifier:
+    """How a request's level is found."""
+
+    thresholds: tuple[float, ...]
+    """Scores from 0 to 1, growing, at which every level but the easiest begins."""
+    is_sticky: bool
+    """A conversation keeps the level that its first request had."""
+    judge_model_id: UUID | None = None
+    """A model that is asked for the level; without an answer in time the local classifier decides."""
+    judge_timeout_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ComplexityRouting:
     """The levels that have models."""
 
@@ -43,6 +56,8 @@ class ComplexityRouting:
     levels: tuple[LevelModels, ...] = ()
     """The easiest level first."""
     version: int = 1
+    classifier: Classifier | None = None
+    """None takes the router's own settings."""
 
 
 def in_order(models: Mapping[Level, Sequence[UUID]]) -> tuple[LevelModels, ...]:

@@ -1,5 +1,6 @@
 """What the catalog refuses, each with the code that programs read."""
 
+from datetime import datetime
 from uuid import UUID
 
 
@@ -108,6 +109,27 @@ class ExpiryPassedError(Refusal):
         self.errors = [{"field": "expires_at", "message": "must be in the future"}]
 
 
+class RotationUnderWayError(Refusal):
+    """An access key was rotated not long ago, and the key before opens still."""
+
+    code = "rotation_under_way"
+
+    def __init__(self, until: datetime) -> None:
+        ends = f"{until:%Y-%m-%dT%H:%M:%SZ}"
+        super().__init__(f"grace_s: the key before opens until {ends}; rotate then, or with 0 to end both at once")
+        self.errors = [{"field": "grace_s", "message": f"must be 0 until {ends}"}]
+
+
+class AddressRefusedError(Refusal):
+    """A supplier would be called where none may be."""
+
+    code = "address_refused"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"base_url: the host is {reason}")
+        self.errors = [{"field": "base_url", "message": f"must not lead to {reason}"}]
+
+
 class SupplierNotSyncableError(Refusal):
     """The supplier can't be listed as it is."""
 
@@ -134,3 +156,23 @@ class UnknownKindError(Refusal):
     def __init__(self, unknown: list[str], known: list[str]) -> None:
         super().__init__(f"kinds: {', '.join(unknown)} is not among {', '.join(known)}")
         self.errors = [{"field": "kinds", "message": f"must be among {', '.join(known)}"}]
+
+
+class FileMalformedError(Refusal):
+    """A file that is to be imported can't be read as what it says it is."""
+
+    code = "file_malformed"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"body: {message}")
+        self.errors = [{"field": "body", "message": message}]
+
+
+class EntryMalformedError(Refusal):
+    """One entry of a file that is to be imported can't be meant so; the report names it."""
+
+    code = "entry_malformed"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field, self.message = field, message

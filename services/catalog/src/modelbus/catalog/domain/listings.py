@@ -80,7 +80,8 @@ def _compare(
         return
     # A model that was deleted and made anew under its name gets the offer; else the source stays where it is.
     model_id = named.id if named is not None else source.model_id
-    seen = replace(source, model_id=model_id, missed=0, is_listed=True, cost=offer.cost)
+    cost = source.cost if source.cost_origin == Origin.ADMINISTRATOR else offer.cost
+    seen = replace(source, model_id=model_id, missed=0, is_listed=True, cost=cost)
     if seen != source:
         result.changed_sources.append(seen)
     if not source.is_listed:

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+from modelbus.catalog.domain.model_errors import DefaultModelError, WrongLifecycleError
+
 ADMINISTRATOR = "administrator"
 LISTED_FIELDS = frozenset({"display_name", "model_type", "context_window", "max_output_tokens"})
 """What a listing may tell of a model, unless an administrator told it."""
@@ -102,16 +104,45 @@ class Model:
     rule_tag_ids: list[UUID] = field(default_factory=list)
     """What the rules gave when they were last asked."""
 
+    def is_retired(self, now: datetime) -> bool:
+        """Tell whether its maker serves it no more, as far as the configuration says."""
+        return self.lifecycle == Lifecycle.RETIRED or (self.retires_at is not None and self.retires_at <= now)
+
+    def is_in_service(self, now: datetime) -> bool:
+        """Tell whether its configuration lets it serve, provided that a source does."""
+        return self.is_active and not self.is_retired(now)
+
+    @property
+    def capability_ids(self) -> list[UUID]:
+        """The capabilities that it has, whatever their settings."""
+        return [UUID(key) for key in self.capabilities]
+
     @property
     def effective_tag_ids(self) -> list[UUID]:
         """The tags that users see: those by hand, and those by rule that nobody took away."""
         return sorted({*self.tag_ids, *self.rule_tag_ids} - {*self.untagged_ids})
 
 
+def refuse_contradictions(before: Model | None, after: Model) -> None:
+    """Check what the fields of a model say together, and what may become of the model that it was.
+
+    Raises:
+        WrongLifecycleError: it would retire before it is deprecated.
+        DefaultModelError: it is the default of a type, and would become one of another.
+    """
+    if after.deprecated_at is not None and after.retires_at is not None and after.retires_at < after.deprecated_at:
+        raise WrongLifecycleError
+    if before is not None and before.is_default and after.model_type != before.model_type:
+        raise DefaultModelError(before.name, before.model_type)
+
+
 def may_tell(model: Model, field: str, supplier_id: UUID) -> bool:
     """Tell whether a supplier's listing may set the field: nobody has told it, or this supplier did.
 
     The first supplier to tell a field keeps it, so that two listings that disagree do not take turns; an
-    administrator's value is never overwritten.
+    administrator's value is never overwritten. Who is the default of a type stays of that type, or requests that
+    name no model would find nobody.
     """
+    if field == "model_type" and model.is_default:
+        return False
     return model.provenance.get(field) in {None, str(supplier_id)}

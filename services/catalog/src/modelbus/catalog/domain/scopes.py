@@ -25,6 +25,10 @@ class Scope:
     deleted_at: datetime | None
     model_ids: list[UUID]
     version: int = 1
+    domain: str | None = None
+    """What it stands for in the business: `tenant`, `module`, `prompt` ..."""
+    strategy_id: UUID | None = None
+    """How a source is chosen among its models; None takes the router's default."""
 
     def checked(self) -> "Scope":
         """Answer the scope itself.

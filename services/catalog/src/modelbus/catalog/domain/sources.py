@@ -1,5 +1,6 @@
 """A source is one supplier's offer of one model, and the only thing that traffic goes to."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +22,15 @@ class Health(StrEnum):
     DEGRADED = "degraded"
     DOWN = "down"
     UNKNOWN = "unknown"
+
+
+BEST_FIRST = (Health.HEALTHY, Health.DEGRADED, Health.UNKNOWN, Health.DOWN)
+"""What nobody has asked yet may well serve; what is down does not."""
+
+
+def best_health(healths: Iterable[str]) -> Health | None:
+    """Answer the best of them; None of none."""
+    return min(map(Health, healths), key=BEST_FIRST.index, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ class Source:
     priority: int
     weight: int
     cost: dict[str, Any]
-    """Cost prices as in `contracts.records.CostPrices`, decimals as strings."""
+    """Cost prices in force as in `contracts.records.CostPrices`, decimals as strings."""
     first_seen_at: datetime
     last_seen_at: datetime
     """When a listing last named it before it was first missed; current while nothing is missed."""
@@ -63,3 +73,5 @@ class Source:
     """What this offer can do otherwise than its model: capability name to whether it has it."""
     health: str = Health.UNKNOWN
     """What probes and traffic say right now."""
+    cost_origin: str = Origin.LISTING
+    """Who said what it costs; what an administrator said is never overwritten by a listing."""

@@ -48,6 +48,9 @@ class Supplier:
     updated_at: datetime
     deleted_at: datetime | None
     version: int = 1
+    logo_url: str | None = None
+    category: str | None = None
+    """A word by which administrators group suppliers."""
 
     def public_name(self, upstream_name: str) -> str:
         """Answer the name under which an offer is served, so that offers of several suppliers meet."""

@@ -10,10 +10,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from modelbus.catalog.domain.chains import Chain, Step, Target
+from modelbus.catalog.domain.chains import Chain, ChainOrigin, Step, Target, Trigger
 from modelbus.catalog.domain.errors import NotFoundError
+from modelbus.catalog.domain.references import Notice, notices_of
 from modelbus.catalog.store import references, rows
 from modelbus.catalog.store.paging import Paging, page
+from modelbus.catalog.store.references import HolderFilter
 from modelbus.catalog.store.tables import chain_steps, chains, models, sources
 
 _alive = sa.select(chains).where(chains.c.deleted_at.is_(None))
@@ -29,6 +31,9 @@ class StepRow:
     model_id: UUID
     model_name: str
     source_id: UUID | None
+    triggers: list[str]
+    protocol: str | None
+    features: dict[str, bool] | None
     is_available: bool
     reason: str | None
 
@@ -44,7 +49,20 @@ class ChainRow:
     created_at: datetime
     updated_at: datetime
     version: int
+    origin: str
     steps: list[StepRow] = field(default_factory=list)
+
+    @property
+    def warnings(self) -> list[Notice]:
+        """What of it is stale."""
+        stale = [step for step in self.steps if not step.is_available]
+        found = notices_of(
+            (f"steps.{step.position}.{'source_id' if step.source_id else 'model_id'}", step.model_name, step.reason)
+            for step in stale
+        )
+        if stale and len(stale) == len(self.steps):
+            found.append(Notice("steps", "nothing_available", "no step could serve right now"))
+        return found
 
 
 _shown = sa.select(
@@ -55,7 +73,24 @@ _shown = sa.select(
     chains.c.created_at,
     chains.c.updated_at,
     chains.c.version,
+    chains.c.origin,
 ).where(chains.c.deleted_at.is_(None))
+
+_is_available = models.c.is_available & sa.func.coalesce(sources.c.is_available, sa.true())
+_has_stale = sa.exists(
+    sa.select(1)
+    .select_from(
+        chain_steps.join(models, models.c.id == chain_steps.c.model_id).outerjoin(
+            sources, sources.c.id == chain_steps.c.source_id
+        )
+    )
+    .where(chain_steps.c.chain_id == chains.c.id, ~_is_available)
+    .correlate(chains)
+)
+
+
+def _refers_to(model_id: UUID) -> sa.ColumnElement[bool]:
+    return sa.exists().where(chain_steps.c.chain_id == chains.c.id, chain_steps.c.model_id == model_id)
 
 
 async def show_chain(session: AsyncSession, chain_id: UUID) -> ChainRow:
@@ -70,9 +105,9 @@ async def show_chain(session: AsyncSession, chain_id: UUID) -> ChainRow:
     return replace(found, steps=(await _standing(session, [chain_id]))[chain_id])
 
 
-async def list_chains(session: AsyncSession, *, name: str | None, paging: Paging) -> list[ChainRow]:
+async def list_chains(session: AsyncSession, wanted: HolderFilter, *, paging: Paging) -> list[ChainRow]:
     """List chains as they stand right now, one more than the page holds."""
-    query = _shown if name is None else _shown.where(chains.c.name == name)
+    query = references.narrowed(_shown, chains, wanted, refers_to=_refers_to, has_stale=_has_stale)
     found = await rows.fetch_all(session, ChainRow, page(query, chains, paging))
     steps = await _standing(session, [chain.id for chain in found])
     return [replace(chain, steps=steps[chain.id]) for chain in found]
@@ -85,10 +120,39 @@ async def lock_chain(session: AsyncSession, chain_id: UUID) -> Chain:
         NotFoundError: there is none, or it was deleted.
     """
     await references.lock_holder(session, chains, chain_id)
+    return await get_chain(session, chain_id)
+
+
+async def get_chain(session: AsyncSession, chain_id: UUID) -> Chain:
+    """Read a chain.
+
+    Raises:
+        NotFoundError: there is none, or it was deleted.
+    """
     found = await _with_steps(session, _alive.where(chains.c.id == chain_id), chain_steps.c.chain_id == chain_id)
     if not found:
         raise NotFoundError("chain", chain_id)
     return found[0]
+
+
+async def find_chain(session: AsyncSession, name: str) -> Chain | None:
+    """Look a chain up by name."""
+    query = _alive.where(chains.c.name == name)
+    is_its = chain_steps.c.chain_id.in_(query.with_only_columns(chains.c.id))
+    found = await _with_steps(session, query, is_its)
+    return found[0] if found else None
+
+
+async def default_chains(session: AsyncSession, names: Collection[str], *, lock: bool) -> list[Chain]:
+    """Read the chains of those names, and all that were built; held until the transaction ends where that is wanted."""
+    is_named = chains.c.deleted_at.is_(None) & (
+        rows.among(chains.c.name, names) | (chains.c.origin == ChainOrigin.DEFAULT)
+    )
+    ids = sa.select(chains.c.id).where(is_named).order_by(chains.c.id)
+    keys = list(await session.scalars(ids.with_for_update() if lock else ids))
+    return await _with_steps(
+        session, _alive.where(rows.among(chains.c.id, keys)), rows.among(chain_steps.c.chain_id, keys)
+    )
 
 
 async def is_name_taken(session: AsyncSession, name: str, *, but: UUID | None = None) -> bool:
@@ -123,6 +187,9 @@ async def save_steps(session: AsyncSession, chain: Chain) -> None:
             "position": position,
             "model_id": step.target.model_id,
             "source_id": step.target.source_id,
+            "triggers": list(step.target.triggers),
+            "protocol": step.target.protocol,
+            "features": step.target.features,
         }
         for position, step in enumerate(chain.steps)
     ]
@@ -133,7 +200,9 @@ async def _with_steps(session: AsyncSession, query: sa.Select[Any], which_steps:
     steps: dict[UUID, list[Step]] = defaultdict(list)
     found = await rows.fetch_all(session, Chain, query)
     for row in await session.execute(sa.select(chain_steps).where(which_steps).order_by(chain_steps.c.position)):
-        steps[row.chain_id].append(Step(row.id, Target(row.model_id, row.source_id)))
+        triggers = tuple(Trigger(trigger) for trigger in row.triggers)
+        target = Target(row.model_id, row.source_id, triggers, row.protocol, row.features)
+        steps[row.chain_id].append(Step(row.id, target))
     return [replace(chain, steps=tuple(steps[chain.id])) for chain in found]
 
 
@@ -143,7 +212,7 @@ async def _standing(session: AsyncSession, chain_ids: Collection[UUID]) -> dict[
         sa.select(
             chain_steps,
             models.c.name.label("model_name"),
-            (models.c.is_available & sa.func.coalesce(sources.c.is_available, sa.true())).label("is_available"),
+            _is_available.label("is_available"),
             sa.func.coalesce(sources.c.reason, models.c.reason).label("reason"),
         )
         .join(models, models.c.id == chain_steps.c.model_id)

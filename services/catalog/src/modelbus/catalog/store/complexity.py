@@ -1,7 +1,7 @@
 """Queries about complexity routings and the models of their levels."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -10,13 +10,18 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from modelbus.catalog.domain.complexity import ComplexityRouting, Level, in_order
+from modelbus.catalog.domain.complexity import Classifier, ComplexityRouting, Level, in_order
 from modelbus.catalog.domain.errors import NotFoundError
+from modelbus.catalog.domain.references import Notice, notices_of
 from modelbus.catalog.store import references, rows
 from modelbus.catalog.store.paging import Paging, page
+from modelbus.catalog.store.references import HolderFilter
 from modelbus.catalog.store.tables import complexity_levels, complexity_routings, models
 
+CLASSIFIER = ("thresholds", "is_sticky", "judge_model_id", "judge_timeout_ms")
+
 _alive = sa.select(complexity_routings).where(complexity_routings.c.deleted_at.is_(None))
+_judges = models.alias("judges")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,35 @@ class RoutingRow:
     created_at: datetime
     updated_at: datetime
     version: int
+    thresholds: list[float] | None
+    is_sticky: bool | None
+    judge_model_id: UUID | None
+    judge_timeout_ms: int | None
+    judge_name: str | None
+    judge_reason: str | None
+    """Why the judge is not available; None while it is, and where there is none."""
     levels: list[LevelRow] = field(default_factory=list)
+
+    @property
+    def classifier(self) -> Classifier | None:
+        """How levels are found; None takes the router's own settings."""
+        return _classifier(*(getattr(self, name) for name in CLASSIFIER))
+
+    @property
+    def warnings(self) -> list[Notice]:
+        """What of it is stale; places are counted as the levels are shown."""
+        found: list[Notice] = []
+        for place, level in enumerate(self.levels):
+            stale = {number: model for number, model in enumerate(level.models) if not model.is_available}
+            path = f"levels.{place}.model_ids"
+            found += notices_of((f"{path}.{number}", model.model_name, model.reason) for number, model in stale.items())
+            if len(stale) == len(level.models):
+                found.append(
+                    Notice(path, "nothing_available", f"no model of level {level.level} could serve right now")
+                )
+        if self.judge_name is not None and self.judge_reason is not None:
+            found += notices_of([("classifier.judge_model_id", self.judge_name, self.judge_reason)])
+        return found
 
 
 _shown = sa.select(
@@ -61,7 +94,23 @@ _shown = sa.select(
     complexity_routings.c.created_at,
     complexity_routings.c.updated_at,
     complexity_routings.c.version,
-).where(complexity_routings.c.deleted_at.is_(None))
+    *(complexity_routings.c[name] for name in CLASSIFIER),
+    _judges.c.name.label("judge_name"),
+    _judges.c.reason.label("judge_reason"),
+).outerjoin(_judges, _judges.c.id == complexity_routings.c.judge_model_id)
+_shown = _shown.where(complexity_routings.c.deleted_at.is_(None))
+
+_of_this = complexity_levels.c.routing_id == complexity_routings.c.id
+_stale = complexity_levels.join(models, models.c.id == complexity_levels.c.model_id)
+_has_stale = sa.or_(
+    sa.exists(sa.select(1).select_from(_stale).where(_of_this, ~models.c.is_available).correlate(complexity_routings)),
+    _judges.c.reason.is_not(None),
+)
+
+
+def _refers_to(model_id: UUID) -> sa.ColumnElement[bool]:
+    is_in_a_level = sa.exists().where(_of_this, complexity_levels.c.model_id == model_id)
+    return is_in_a_level | (complexity_routings.c.judge_model_id == model_id)
 
 
 async def show_complexity_routing(session: AsyncSession, routing_id: UUID) -> RoutingRow:
@@ -76,9 +125,9 @@ async def show_complexity_routing(session: AsyncSession, routing_id: UUID) -> Ro
     return replace(found, levels=(await _standing(session, [routing_id]))[routing_id])
 
 
-async def list_complexity_routings(session: AsyncSession, *, name: str | None, paging: Paging) -> list[RoutingRow]:
+async def list_complexity_routings(session: AsyncSession, wanted: HolderFilter, *, paging: Paging) -> list[RoutingRow]:
     """List routings as they stand right now, one more than the page holds."""
-    query = _shown if name is None else _shown.where(complexity_routings.c.name == name)
+    query = references.narrowed(_shown, complexity_routings, wanted, refers_to=_refers_to, has_stale=_has_stale)
     found = await rows.fetch_all(session, RoutingRow, page(query, complexity_routings, paging))
     levels = await _standing(session, [routing.id for routing in found])
     return [replace(routing, levels=levels[routing.id]) for routing in found]
@@ -98,9 +147,12 @@ async def lock_complexity_routing(session: AsyncSession, routing_id: UUID) -> Co
     return found[0]
 
 
-async def is_name_taken(session: AsyncSession, name: str) -> bool:
-    """Tell whether a routing has that name."""
-    return await session.scalar(sa.select(sa.exists(_alive.where(complexity_routings.c.name == name)))) or False
+async def find_complexity_routing(session: AsyncSession, name: str) -> ComplexityRouting | None:
+    """Look a routing up by name."""
+    query = _alive.where(complexity_routings.c.name == name)
+    is_its = complexity_levels.c.routing_id.in_(query.with_only_columns(complexity_routings.c.id))
+    found = await _with_levels(session, query, is_its)
+    return found[0] if found else None
 
 
 async def every_complexity_routing(session: AsyncSession) -> list[ComplexityRouting]:
@@ -110,13 +162,13 @@ async def every_complexity_routing(session: AsyncSession) -> list[ComplexityRout
 
 async def insert_complexity_routing(session: AsyncSession, routing: ComplexityRouting) -> None:
     """Add the routing with its levels."""
-    await references.insert_holder(session, complexity_routings, routing)
+    await references.insert_holder(session, complexity_routings, routing, **_classifier_columns(routing))
     await save_levels(session, routing)
 
 
 async def save_complexity_routing(session: AsyncSession, routing: ComplexityRouting) -> None:
     """Write the routing's fields, its levels left as they are."""
-    await references.save_holder(session, complexity_routings, routing)
+    await references.save_holder(session, complexity_routings, routing, **_classifier_columns(routing))
 
 
 async def save_levels(session: AsyncSession, routing: ComplexityRouting) -> None:
@@ -133,11 +185,24 @@ async def _with_levels(
     session: AsyncSession, query: sa.Select[Any], which_levels: sa.ColumnElement[bool]
 ) -> list[ComplexityRouting]:
     levels: dict[UUID, dict[Level, list[UUID]]] = defaultdict(lambda: defaultdict(list))
-    found = await rows.fetch_all(session, ComplexityRouting, query)
+    found = [_routing(row._mapping) for row in await session.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
     places = sa.select(complexity_levels).where(which_levels).order_by(complexity_levels.c.position)
     for row in await session.execute(places):
         levels[row.routing_id][Level(row.level)].append(row.model_id)
     return [replace(routing, levels=in_order(levels[routing.id])) for routing in found]
+
+
+def _routing(row: Mapping[str, Any]) -> ComplexityRouting:
+    told = {name: value for name, value in row.items() if name not in CLASSIFIER}
+    return ComplexityRouting(**told, classifier=_classifier(*(row[name] for name in CLASSIFIER)))
+
+
+def _classifier(thresholds: Any, *others: Any) -> Classifier | None:
+    return None if thresholds is None else Classifier(tuple(thresholds), *others)
+
+
+def _classifier_columns(routing: ComplexityRouting) -> dict[str, Any]:
+    return {name: getattr(routing.classifier, name, None) for name in CLASSIFIER}
 
 
 async def _standing(session: AsyncSession, routing_ids: Collection[UUID]) -> dict[UUID, list[LevelRow]]:

@@ -1,14 +1,29 @@
 """Queries about listings that were applied."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from modelbus.catalog.store.tables import applied_listings
+from modelbus.catalog.domain.models import LISTED_FIELDS
+from modelbus.catalog.domain.sources import Origin
+from modelbus.catalog.domain.suppliers import Supplier
+from modelbus.catalog.store.tables import applied_listings, models, sources
 from modelbus.contracts.catalog import CatalogSynced
+from modelbus.contracts.sync import ListedModel
+
+
+async def plan_anew(session: AsyncSession) -> None:
+    """Have PostgreSQL plan the transaction's statements for the tables as they are now.
+
+    It keeps the plans of statements that it has seen a few times: one made while a table was empty would read all of
+    it for each offer of the next listing.
+    """
+    await session.execute(sa.text("SET LOCAL plan_cache_mode = force_custom_plan"))
 
 
 async def is_applied(session: AsyncSession, run_id: UUID) -> bool:
@@ -28,6 +43,50 @@ async def newest_revision(session: AsyncSession, supplier_id: UUID) -> int:
     """Answer sync's revision of the newest listing of the supplier that was applied; 0 if there was none."""
     query = sa.select(sa.func.max(applied_listings.c.listing_revision))
     return await session.scalar(query.where(applied_listings.c.supplier_id == supplier_id)) or 0
+
+
+async def differing(session: AsyncSession, supplier: Supplier, listed: Sequence[ListedModel]) -> set[str]:
+    """Answer the upstream names of the offers that `domain.listings.plan` has to look at.
+
+    PostgreSQL compares, so that nothing is loaded of what is as it was. It may name an offer too many, never one
+    too few: what is not named is listed, was never missed, and says nothing that the catalog does not hold.
+    """
+    texts = (
+        [each.upstream_name for each in listed],
+        [supplier.public_name(each.upstream_name) for each in listed],
+        [each.model_dump_json() for each in listed],
+    )
+    upstream_names, public_names, documents = (sa.bindparam(None, given, type_=ARRAY(sa.Text)) for given in texts)
+    unnested = sa.func.unnest(upstream_names, public_names, sa.cast(documents, ARRAY(JSONB)))
+    offers = unnested.table_valued("upstream_name", "public_name", sa.column("said", JSONB)).render_derived("offers")
+    held = (
+        sa.select(sources.c.id)
+        .join(models, models.c.id == sources.c.model_id)
+        .where(
+            sources.c.supplier_id == supplier.id,
+            sources.c.upstream_name == offers.c.upstream_name,
+            sources.c.deleted_at.is_(None),
+            sources.c.is_listed,
+            sources.c.missed == 0,
+            (sources.c.cost_origin == Origin.ADMINISTRATOR) | (sources.c.cost == offers.c.said["cost"]),
+            models.c.deleted_at.is_(None),
+            models.c.name == offers.c.public_name,
+            *(_holds(name, offers.c.said, supplier) for name in sorted(LISTED_FIELDS)),
+        )
+        # With a limit, one look into the index for each offer, whatever the planner believes of tables that have
+        # just been filled.
+        .limit(1)
+        .lateral("held")
+    )
+    query = sa.select(offers.c.upstream_name).outerjoin(held, sa.true()).where(held.c.id.is_(None))
+    return set(await session.scalars(query))
+
+
+def _holds(name: str, said: sa.ColumnElement[Any], supplier: Supplier) -> sa.ColumnElement[bool]:
+    """Compare a field as `domain.listings` does: not told, somebody else's to tell, or told before and the same."""
+    teller = models.c.provenance[name].astext
+    is_same = sa.and_(teller == str(supplier.id), sa.func.to_jsonb(models.c[name]) == said[name])
+    return sa.or_(said[name].astext.is_(None), teller != str(supplier.id), is_same)
 
 
 async def insert_applied(

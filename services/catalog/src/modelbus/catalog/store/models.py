@@ -1,7 +1,7 @@
 """Queries about models."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection
+from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,22 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.domain.models import Model
 from modelbus.catalog.store import rows
-from modelbus.catalog.store.paging import Paging, page
-from modelbus.catalog.store.tables import models, sources
+from modelbus.catalog.store.tables import models
+from modelbus.catalog.store.tables.models import is_aliased, is_not_retired_yet
 
 _alive = sa.select(models).where(models.c.deleted_at.is_(None))
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFilter:
-    """What a list of models is narrowed to; None leaves it open."""
-
-    search: str | None = None
-    """Part of the name or display name, in any case."""
-    supplier_id: UUID | None = None
-    model_type: str | None = None
-    is_available: bool | None = None
-    is_active: bool | None = None
 
 
 async def get_model(session: AsyncSession, key: UUID | str) -> Model:
@@ -48,32 +36,44 @@ async def lock_models(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID
 
 async def find_models(session: AsyncSession, names: Collection[str]) -> dict[str, Model]:
     """Look models up by public name or alias; a name goes before an alias."""
-    by_alias = _alive.where(models.c.aliases.overlap(sa.cast(list(names), models.c.aliases.type)))
+    # Few models have aliases; comparing arrays with arrays would take the square of what a large listing names.
+    alias = sa.func.unnest(models.c.aliases, type_=sa.Text).column_valued("alias")
+    by_alias = _alive.where(is_aliased, sa.exists().where(rows.among(alias, names)))
+    wanted = set(names)
     found = {
         alias: model
         for model in await rows.fetch_all(session, Model, by_alias)
-        for alias in model.aliases
-        if alias in names
+        for alias in wanted.intersection(model.aliases)
     }
     by_name = _alive.where(rows.among(models.c.name, names))
     found.update({model.name: model for model in await rows.fetch_all(session, Model, by_name)})
     return found
 
 
-async def list_models(session: AsyncSession, wanted: ModelFilter, *, paging: Paging) -> list[Model]:
-    """List models one more than the page holds."""
-    return await rows.fetch_all(session, Model, page(_alive.where(*_criteria(wanted)), models, paging))
+async def find_default_model(session: AsyncSession, model_type: str) -> Model | None:
+    """Read the default model of a type; None where nobody chose one."""
+    return await rows.fetch_one(session, Model, _alive.where(models.c.is_default, models.c.model_type == model_type))
 
 
-async def count_models(session: AsyncSession, wanted: ModelFilter) -> int:
-    """Count the models that the filter lets through."""
-    living = sa.select(sa.func.count()).select_from(models).where(models.c.deleted_at.is_(None))
-    return await session.scalar(living.where(*_criteria(wanted))) or 0
+async def successors_of(session: AsyncSession, model_id: UUID) -> set[UUID]:
+    """Answer a model with its successor, the successor's own, and so on."""
+    led_to = sa.select(sa.literal(model_id, sa.Uuid).label("id")).cte("led_to", recursive=True)
+    following = sa.select(models.c.replacement_model_id).where(
+        models.c.id == led_to.c.id, models.c.replacement_model_id.is_not(None)
+    )
+    # UNION and not UNION ALL: it ends even where somebody made a ring past the catalog.
+    return set(await session.scalars(sa.select(led_to.union(following).c.id)))
 
 
-async def every_model(session: AsyncSession) -> list[Model]:
-    """Read every model for the snapshot."""
-    return await rows.fetch_all(session, Model, _alive.order_by(models.c.id))
+async def list_due_to_retire(session: AsyncSession, now: datetime, *, limit: int) -> list[UUID]:
+    """List models whose time has come and that were not judged since, the longest due first."""
+    due = sa.select(models.c.id).where(is_not_retired_yet, models.c.retires_at <= now)
+    return list(await session.scalars(due.order_by(models.c.retires_at).limit(limit)))
+
+
+def every_model(session: AsyncSession) -> AsyncIterator[list[Model]]:
+    """Read every model, some at a time."""
+    return rows.portions(session, Model, _alive, models)
 
 
 async def insert_models(session: AsyncSession, new: list[Model]) -> None:
@@ -88,22 +88,3 @@ async def save_models(session: AsyncSession, changed: list[Model]) -> None:
 
 def _is(key: UUID | str) -> sa.ColumnElement[bool]:
     return models.c.id == key if isinstance(key, UUID) else models.c.name == key
-
-
-def _criteria(wanted: ModelFilter) -> list[sa.ColumnElement[bool]]:
-    criteria: list[sa.ColumnElement[bool]] = []
-    if wanted.search is not None:
-        criteria.append(
-            models.c.name.icontains(wanted.search, autoescape=True)
-            | models.c.display_name.icontains(wanted.search, autoescape=True)
-        )
-    if wanted.supplier_id is not None:
-        offered = sa.select(sources.c.model_id).where(
-            sources.c.supplier_id == wanted.supplier_id, sources.c.deleted_at.is_(None)
-        )
-        criteria.append(models.c.id.in_(offered))
-    for name in ("model_type", "is_available", "is_active"):
-        value = getattr(wanted, name)
-        if value is not None:
-            criteria.append(models.c[name] == value)
-    return criteria

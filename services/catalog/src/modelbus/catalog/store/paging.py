@@ -62,7 +62,7 @@ class Paging:
 
 def page(
     query: sa.Select[Any],
-    table: sa.Table,
+    table: sa.FromClause,
     paging: Paging,
     expressions: Mapping[str, sa.ColumnElement[Any]] | None = None,
 ) -> sa.Select[Any]:

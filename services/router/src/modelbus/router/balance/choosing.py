@@ -1,6 +1,7 @@
 """Choosing among what the table offers; pure but for chance, which is given."""
 
 from collections.abc import Container, Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import groupby
 from random import Random
 from typing import NamedTuple
@@ -128,7 +129,9 @@ def _sources(table: Table, step: ChainStep) -> list[Source]:
 def _offer(table: Table, source: Source) -> Offer:
     supplier = table.suppliers.get(source.supplier_id)
     assert supplier is not None  # noqa: S101 - why_not has looked
-    usable = tuple(one for one in table.credentials.found("supplier", supplier.id) if one.is_usable)
+    now = datetime.now(UTC)
+    pool = table.credentials.found("supplier", supplier.id)
+    usable = tuple(one for one in pool if one.is_usable(source.model_id, now))
     return Offer(source, supplier, usable)
 
 

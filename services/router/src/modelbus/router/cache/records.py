@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-OK = "ok"
+OK, COOLING = "ok", "cooling"
 
 
 class Supplier(msgspec.Struct, frozen=True, gc=False):
@@ -29,11 +29,18 @@ class Credential(msgspec.Struct, frozen=True, gc=False):
     is_active: bool
     priority: int
     state: str
+    state_until: datetime | None = None
+    model_ids: frozenset[UUID] | None = None
+    """The models that it may be used for; None means every model."""
 
-    @property
-    def is_usable(self) -> bool:
-        """As far as the catalog knows."""
-        return self.is_active and self.state == OK
+    def is_usable(self, model_id: UUID, now: datetime) -> bool:
+        """Tell whether the model may be called with it, as far as the catalog knows.
+
+        One that has cooled off is, whether or not the catalog could say so yet.
+        """
+        has_cooled = self.state == COOLING and self.state_until is not None and self.state_until <= now
+        is_for_it = self.model_ids is None or model_id in self.model_ids
+        return self.is_active and is_for_it and (self.state == OK or has_cooled)
 
 
 class Model(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +82,15 @@ class Chain(msgspec.Struct, frozen=True, gc=False):
     steps: tuple[ChainStep, ...]
 
 
+class Consumer(msgspec.Struct, frozen=True, gc=False):
+    """Who holds access keys."""
+
+    id: UUID
+    is_active: bool
+    model_ids: frozenset[UUID] | None
+    """The models it may call; None means every model."""
+
+
 class AccessKey(msgspec.Struct, frozen=True, gc=False):
     """Who may call what."""
 
@@ -84,6 +100,22 @@ class AccessKey(msgspec.Struct, frozen=True, gc=False):
     expires_at: datetime | None
     model_ids: frozenset[UUID] | None
     """None means every model."""
+    consumer_id: UUID | None = None
+    previous_key_hash: str | None = None
+    """The key before the last rotation, which opens until `previous_expires_at`."""
+    previous_expires_at: datetime | None = None
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """By which keys it is found."""
+        return (self.key_hash,) if self.previous_key_hash is None else (self.key_hash, self.previous_key_hash)
+
+    def within(self, consumer: Consumer) -> "AccessKey":
+        """Answer it with what its consumer may, too."""
+        if consumer.model_ids is None:
+            return self
+        both = consumer.model_ids if self.model_ids is None else self.model_ids & consumer.model_ids
+        return msgspec.structs.replace(self, model_ids=both)
 
     def permits(self, model_id: UUID) -> bool:
         """Tell whether this key may call the model."""

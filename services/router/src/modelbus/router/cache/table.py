@@ -8,7 +8,7 @@ from uuid import UUID
 from modelbus.chassis.feed import Applied
 from modelbus.contracts import access, routing
 from modelbus.contracts import records as told
-from modelbus.router.cache.records import AccessKey, Chain, Credential, Model, Source, Supplier
+from modelbus.router.cache.records import AccessKey, Chain, Consumer, Credential, Model, Source, Supplier
 from modelbus.router.cache.shelf import Shelf
 
 
@@ -32,8 +32,12 @@ def _chains() -> Shelf[Chain]:
     return Shelf(Chain, name=lambda one: (one.name,))
 
 
+def _consumers() -> Shelf[Consumer]:
+    return Shelf(Consumer)
+
+
 def _access_keys() -> Shelf[AccessKey]:
-    return Shelf(AccessKey, hash=lambda one: (one.key_hash,))
+    return Shelf(AccessKey, hash=lambda one: one.hashes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,11 @@ class Table:
     models: Shelf[Model] = field(default_factory=_models)
     sources: Shelf[Source] = field(default_factory=_sources)
     chains: Shelf[Chain] = field(default_factory=_chains)
+    consumers: Shelf[Consumer] = field(default_factory=_consumers)
     access_keys: Shelf[AccessKey] = field(default_factory=_access_keys)
 
     @property
-    def shelves(self) -> Mapping[str, Shelf[Supplier | Credential | Model | Source | Chain | AccessKey]]:
+    def shelves(self) -> Mapping[str, Shelf[Supplier | Credential | Model | Source | Chain | Consumer | AccessKey]]:
         """Answer the shelf of each kind of record."""
         return {kind: getattr(self, shelf) for kind, shelf in SHELVES.items()}
 
@@ -71,6 +76,7 @@ SHELVES = {
     told.ModelRecord.kind: "models",
     told.SourceRecord.kind: "sources",
     routing.ChainRecord.kind: "chains",
+    access.ConsumerRecord.kind: "consumers",
     access.AccessKeyRecord.kind: "access_keys",
 }
 """The kinds of record that routing reads, and the field of the table that holds them."""

@@ -18,13 +18,27 @@ def admit(table: Table, headers: Mapping[bytes, bytes]) -> AccessKey:
     shown = _shown(headers)
     if not shown:
         raise KeyRefusedError("you must provide an access key, as 'Authorization: Bearer <key>' or 'x-api-key: <key>'")
-    for key in table.access_keys.found("hash", sha256(shown).hexdigest()):
-        if not key.is_active:
-            raise KeyRefusedError("this access key is disabled")
-        if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
-            raise KeyRefusedError("this access key has expired")
-        return key
+    digest = sha256(shown).hexdigest()
+    for key in table.access_keys.found("hash", digest):
+        return _admit(table, key, digest)
     raise KeyRefusedError("this access key is not known")
+
+
+def _admit(table: Table, key: AccessKey, digest: str) -> AccessKey:
+    if not key.is_active:
+        raise KeyRefusedError("this access key is disabled")
+    now = datetime.now(UTC)
+    if key.expires_at is not None and key.expires_at <= now:
+        raise KeyRefusedError("this access key has expired")
+    # The clock decides here: the catalog tells that a grace is over only when it can.
+    if digest != key.key_hash and (key.previous_expires_at is None or key.previous_expires_at <= now):
+        raise KeyRefusedError("this access key was rotated; use the one that took its place")
+    if key.consumer_id is None:
+        return key
+    consumer = table.consumers.get(key.consumer_id)
+    if consumer is None or not consumer.is_active:
+        raise KeyRefusedError("whoever holds this access key is disabled")
+    return key.within(consumer)
 
 
 def _shown(headers: Mapping[bytes, bytes]) -> bytes:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from modelbus.chassis.auth import ADMINISTRATOR
+from modelbus.chassis.callers import Role
 from modelbus.sync.clients.catalog import Directory
 
 
@@ -27,7 +27,7 @@ def _wake(request: Request) -> asyncio.Event:
 
 def only_administrators(request: Request) -> None:
     """Refuse a service's token, which the gate lets in below the runs for the sake of their listings."""
-    if request.state.caller != ADMINISTRATOR:
+    if not request.state.caller.may(Role.ADMIN):
         raise AdministratorOnlyError("a service's token does not open this path")
 
 

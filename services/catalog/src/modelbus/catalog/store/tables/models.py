@@ -15,6 +15,7 @@ from modelbus.catalog.store.tables.schema import (
     unique_while_it_lives,
 )
 
+TRIGRAMS = "extensions.gin_trgm_ops"
 LABELS = ("category_ids", "tag_ids", "untagged_ids", "rule_tag_ids")
 """Arrays rather than tables between: a model is read, written and compared whole, and an index finds its labels."""
 
@@ -52,7 +53,34 @@ models = sa.Table(
 unique_while_it_lives(models, "name")
 for _column in ("aliases", "capabilities", *LABELS):
     sa.Index(f"ix_models_{_column}", models.c[_column], postgresql_using="gin")
+is_aliased = sa.func.cardinality(models.c.aliases) > sa.literal_column("0")
+sa.Index("ix_models_aliased", models.c.id, postgresql_where=models.c.deleted_at.is_(None) & is_aliased)
 sa.Index("ix_models_replacement_model_id", models.c.replacement_model_id)
+is_not_retired_yet = sa.and_(
+    models.c.deleted_at.is_(None),
+    models.c.is_active,
+    models.c.retires_at.is_not(None),
+    models.c.reason.is_distinct_from(sa.literal_column("'retired'")),
+)
+sa.Index("ix_models_retires_at", models.c.retires_at, postgresql_where=is_not_retired_yet)
+for _column in ("display_name", "updated_at"):
+    sa.Index(f"ix_models_{_column}", models.c[_column], models.c.id, postgresql_where=models.c.deleted_at.is_(None))
+context_window_or_none = sa.func.coalesce(models.c.context_window, sa.literal_column("0"))
+"""Pages need a value to go on from; no window is counted as the smallest."""
+sa.Index(
+    "ix_models_context_window", context_window_or_none, models.c.id, postgresql_where=models.c.deleted_at.is_(None)
+)
+alias_text = sa.func.catalog.text_of(models.c.aliases, type_=sa.Text)
+"""All aliases as one text: a function of our own, as PostgreSQL's is not sure that it always answers the same."""
+SEARCHED = ("name", "display_name", "custom_name", "description")
+"""Where people look for a model, beside its aliases."""
+sa.Index(
+    "ix_models_searched",
+    *(models.c[name] for name in SEARCHED),
+    alias_text.label("alias_text"),
+    postgresql_using="gin",
+    postgresql_ops=dict.fromkeys([*SEARCHED, "alias_text"], TRIGRAMS),
+)
 sa.Index(
     "uq_models_default_of_type",
     models.c.model_type,
@@ -80,9 +108,25 @@ sources = sa.Table(
     text("protocol", nullable=True),
     sa.Column("features", JSONB(none_as_null=True)),
     sa.Column("health", sa.Text, nullable=False, server_default="unknown"),
+    sa.Column("cost_origin", sa.Text, nullable=False, server_default="listing"),
     time("first_seen_at"),
     time("last_seen_at"),
     *life(),
 )
 unique_while_it_lives(sources, "supplier_id", "upstream_name")
-sa.Index("ix_sources_model_id", sources.c.model_id)
+# With what lists of models count and compare, so that they need not read the sources themselves.
+sa.Index("ix_sources_model_id", sources.c.model_id, postgresql_include=["deleted_at", "is_available", "health"])
+for _column in ("upstream_name", "priority", "updated_at"):
+    sa.Index(f"ix_sources_{_column}", sources.c[_column], sources.c.id, postgresql_where=sources.c.deleted_at.is_(None))
+sa.Index(
+    "ix_sources_unavailable",
+    sources.c.reason,
+    sources.c.id,
+    postgresql_where=sources.c.deleted_at.is_(None) & ~sources.c.is_available,
+)
+sa.Index(
+    "ix_sources_searched",
+    sources.c.upstream_name,
+    postgresql_using="gin",
+    postgresql_ops={"upstream_name": TRIGRAMS},
+)

@@ -1,11 +1,19 @@
-"""Chains, complexity routing and scopes: what refers to models and sources."""
+"""Chains, complexity routing, cost strategies and scopes: what refers to models and sources."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from modelbus.catalog.store.tables.schema import flag, key, life, metadata, number, refers, text, unique_while_it_lives
 
 chains = sa.Table(
-    "chains", metadata, key(), text("name"), text("description", nullable=True), flag("is_active"), *life()
+    "chains",
+    metadata,
+    key(),
+    text("name"),
+    text("description", nullable=True),
+    flag("is_active"),
+    *life(),
+    sa.Column("origin", sa.Text, nullable=False, server_default="administrator"),
 )
 unique_while_it_lives(chains, "name")
 
@@ -17,9 +25,13 @@ chain_steps = sa.Table(
     number("position"),
     refers("model_id", "models"),
     refers("source_id", "sources", nullable=True),
+    sa.Column("triggers", ARRAY(sa.Text), nullable=False, server_default="{any}"),
+    text("protocol", nullable=True),
+    sa.Column("features", JSONB(none_as_null=True)),
     sa.UniqueConstraint("chain_id", "position", deferrable=True, initially="DEFERRED"),
 )
 sa.Index("ix_chain_steps_model_id", chain_steps.c.model_id)
+sa.Index("ix_chain_steps_source_id", chain_steps.c.source_id)
 
 complexity_routings = sa.Table(
     "complexity_routings",
@@ -29,8 +41,14 @@ complexity_routings = sa.Table(
     text("description", nullable=True),
     flag("is_active"),
     *life(),
+    # The classifier: all null where the routing has none of its own.
+    sa.Column("thresholds", ARRAY(sa.Double)),
+    sa.Column("is_sticky", sa.Boolean),
+    refers("judge_model_id", "models", nullable=True),
+    number("judge_timeout_ms", nullable=True),
 )
 unique_while_it_lives(complexity_routings, "name")
+sa.Index("ix_complexity_routings_judge_model_id", complexity_routings.c.judge_model_id)
 
 complexity_levels = sa.Table(
     "complexity_levels",
@@ -42,6 +60,31 @@ complexity_levels = sa.Table(
 )
 sa.Index("ix_complexity_levels_model_id", complexity_levels.c.model_id)
 
+strategies = sa.Table(
+    "strategies",
+    metadata,
+    key(),
+    text("name"),
+    text("description", nullable=True),
+    flag("is_active"),
+    *(sa.Column(f"{each}_weight", sa.Double, nullable=False) for each in ("cost", "latency", "success", "quality")),
+    sa.Column("max_input_price", sa.Numeric),
+    sa.Column("max_output_price", sa.Numeric),
+    number("max_latency_ms", nullable=True),
+    flag("is_restricted"),
+    *life(),
+)
+unique_while_it_lives(strategies, "name")
+
+strategy_models = sa.Table(
+    "strategy_models",
+    metadata,
+    refers("strategy_id", "strategies", is_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    refers("model_id", "models"),
+)
+sa.Index("ix_strategy_models_model_id", strategy_models.c.model_id)
+
 scopes = sa.Table(
     "scopes",
     metadata,
@@ -51,8 +94,12 @@ scopes = sa.Table(
     flag("is_active"),
     refers("default_model_id", "models", nullable=True),
     *life(),
+    text("domain", nullable=True),
+    refers("strategy_id", "strategies", nullable=True),
 )
 unique_while_it_lives(scopes, "name")
+sa.Index("ix_scopes_default_model_id", scopes.c.default_model_id)
+sa.Index("ix_scopes_strategy_id", scopes.c.strategy_id)
 
 scope_models = sa.Table(
     "scope_models",

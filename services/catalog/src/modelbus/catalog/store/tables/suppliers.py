@@ -2,7 +2,17 @@
 
 import sqlalchemy as sa
 
-from modelbus.catalog.store.tables.schema import flag, key, life, metadata, number, refers, text, unique_while_it_lives
+from modelbus.catalog.store.tables.schema import (
+    flag,
+    key,
+    life,
+    metadata,
+    number,
+    refers,
+    text,
+    time,
+    unique_while_it_lives,
+)
 
 suppliers = sa.Table(
     "suppliers",
@@ -24,6 +34,8 @@ suppliers = sa.Table(
     number("removal_after"),
     number("sync_interval_s"),
     *life(),
+    text("logo_url", nullable=True),
+    text("category", nullable=True),
 )
 unique_while_it_lives(suppliers, "name")
 
@@ -39,5 +51,25 @@ credentials = sa.Table(
     number("priority"),
     text("state"),
     *life(),
+    sa.Column("weight", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("is_restricted", sa.Boolean, nullable=False, server_default=sa.false()),
+    number("rpm_limit", nullable=True),
+    number("tpm_limit", nullable=True),
+    text("state_reason", nullable=True),
+    time("state_until", nullable=True),
+    sa.Column("generation", sa.Integer, nullable=False, server_default="1"),
+    time("last_used_at", nullable=True),
 )
 unique_while_it_lives(credentials, "supplier_id", "name")
+sa.Index(
+    "ix_credentials_state_until", credentials.c.state_until, postgresql_where=credentials.c.state_until.is_not(None)
+)
+
+credential_models = sa.Table(
+    "credential_models",
+    metadata,
+    refers("credential_id", "credentials", is_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    refers("model_id", "models"),
+)
+sa.Index("ix_credential_models_model_id", credential_models.c.model_id)

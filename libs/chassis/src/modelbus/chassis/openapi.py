@@ -1,0 +1,97 @@
+"""The OpenAPI document: what FastAPI derives from the routes, with the refusals and headers that all of them share."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from modelbus.chassis.idempotency import LONGEST_KEY
+from modelbus.contracts.problems import Problem
+
+MEDIA_TYPE = "application/problem+json"
+WRITES = ("post", "put", "patch", "delete")
+REFUSALS = {
+    400: "The request can't be read.",
+    401: "There is no valid token.",
+    403: "The token's role is not enough.",
+    404: "There is no such thing.",
+    405: "The path does not take this method.",
+    409: "It is in the way of something else, or something refers to it: see `findings`.",
+    412: "It was changed since you saw it: `If-Match` names an older version.",
+    413: "The body is too long.",
+    422: "A field or parameter can't be meant so: see `errors`.",
+    503: "A part that this needs is away; try again after `Retry-After` seconds.",
+}
+_FOR_WRITES = (409, 412, 413)
+_REFERENCE = "#/components/schemas/"
+
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "maxLength": 200, "pattern": r'^(\*|"[0-9]+")$'},
+    "description": "The ETag that you saw; the change is refused with 412 if there is a newer version.",
+    "example": '"3"',
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"},
+    "description": "The same key with the same request is done once and answered alike for 24 hours.",
+    "example": "4f9f1e0a-make-supplier",
+}
+_ETAG = {"schema": {"type": "string"}, "description": "The version, for `If-Match`."}
+_REVISION = {"schema": {"type": "string"}, "description": "The catalog's revision that the change took."}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Answer the app's document, made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
+        )
+        components = document.setdefault("components", {})
+        schemas = components.setdefault("schemas", {})
+        schemas |= _problem_schemas()
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                _complete(path, method, operation)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Add what every operation of an administrative API may answer, and the headers that writes take."""
+    if not path.startswith("/api/"):
+        return
+    operation.setdefault("security", [{"bearer": []}])
+    responses = operation["responses"]
+    for status, meaning in REFUSALS.items():
+        if status in _FOR_WRITES and method not in WRITES:
+            continue
+        responses[str(status)] = _refusal(meaning)
+    if method not in WRITES:
+        return
+    parameters = operation.setdefault("parameters", [])
+    if "{" in path:
+        parameters.append(_IF_MATCH)
+    if method == "post":
+        parameters.append(_IDEMPOTENCY_KEY)
+    for status, response in responses.items():
+        if status.startswith("2"):
+            response.setdefault("headers", {})["X-Modelbus-Revision"] = _REVISION
+            if "{" in path or method == "post":
+                response["headers"]["ETag"] = _ETAG
+
+
+def _refusal(meaning: str) -> dict[str, Any]:
+    return {"description": meaning, "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_REFERENCE}Problem"}}}}
+
+
+def _problem_schemas() -> dict[str, Any]:
+    schema = Problem.model_json_schema(ref_template=_REFERENCE + "{model}", mode="serialization")
+    return {**schema.pop("$defs", {}), "Problem": schema}

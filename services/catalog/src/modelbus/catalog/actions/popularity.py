@@ -1,0 +1,36 @@
+"""What usage tells of models: how many requests each served, on which day; the rules of tags may ask for it."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from modelbus.catalog.store import usage as store
+from modelbus.contracts.usage import RequestRecord, UsageRecorded
+
+MOST_DAYS = 30
+"""So far back a rule may look."""
+KEPT = timedelta(days=MOST_DAYS + 1)
+_SERVED = "ok"
+
+
+async def count_usage(session: AsyncSession, usage: UsageRecorded, event_id: UUID, told_at: datetime) -> None:
+    """Count the requests of a batch; one that comes twice is counted once, and one that is too old never.
+
+    Batches are remembered for as long as they would count, so the whole stream may come again.
+    """
+    if told_at < datetime.now(UTC) - KEPT or not await store.is_heard_first(session, event_id, told_at):
+        return
+    await store.add_usage(session, Counter(served for request in usage.requests if (served := _served(request))))
+
+
+async def forget_usage(session: AsyncSession) -> None:
+    """Delete what is older than any rule looks back."""
+    await store.forget_usage(session, before=datetime.now(UTC) - KEPT)
+
+
+def _served(request: RequestRecord) -> tuple[date, UUID] | None:
+    """Answer on which day a request was served, and by which model; None if it was not."""
+    served_by = [attempt.model_id for attempt in request.attempts if attempt.outcome == _SERVED]
+    return (request.started_at.astimezone(UTC).date(), served_by[-1]) if served_by else None

@@ -1,0 +1,190 @@
+"""What each path needs: one row per path, one role per method; a path without a row is for admins alone.
+
+`PUBLIC` needs no token; `SERVICE` is open to a service's token and to every person; each of `VIEWER`, `EDITOR` and
+`ADMIN` may do all that the one before it may.
+"""
+
+from collections.abc import Mapping
+
+from fastapi import Request
+
+from modelbus.catalog.actions.failures import audit_failure
+from modelbus.catalog.actions.rollback import RESTORE
+from modelbus.catalog.api import versions
+from modelbus.catalog.domain.identity_errors import RoleTooLowError
+from modelbus.chassis.callers import Caller, Role
+
+PUBLIC = None
+SERVICE, VIEWER, EDITOR, ADMIN = Role.SERVICE, Role.VIEWER, Role.EDITOR, Role.ADMIN
+
+ROLES: Mapping[str, Mapping[str, Role | None]] = {
+    # Supply
+    "/api/v1/suppliers": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/suppliers/{supplier_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/suppliers/{supplier_id}/impact": {"GET": VIEWER},
+    "/api/v1/suppliers/{supplier_id}/enable": {"POST": EDITOR},
+    "/api/v1/suppliers/{supplier_id}/disable": {"POST": EDITOR},
+    "/api/v1/suppliers/{supplier_id}/sync": {"POST": EDITOR},
+    "/api/v1/credentials": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/credentials/{credential_id}": {"GET": VIEWER, "PATCH": EDITOR, "DELETE": EDITOR},
+    "/api/v1/credentials/{credential_id}/impact": {"GET": VIEWER},
+    "/api/v1/credentials/reseal": {"POST": ADMIN},
+    "/api/v1/credentials/{credential_id}/rotate": {"POST": EDITOR},
+    "/api/v1/credentials/{credential_id}/reset": {"POST": EDITOR},
+    "/api/v1/credentials/{credential_id}/enable": {"POST": EDITOR},
+    "/api/v1/credentials/{credential_id}/disable": {"POST": EDITOR},
+    # Models, and what serves them
+    "/api/v1/models": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/models/set-default": {"POST": EDITOR},
+    "/api/v1/models/bulk": {"POST": EDITOR},
+    "/api/v1/models/{model:path}/sources": {"GET": VIEWER},
+    "/api/v1/models/{model:path}/prices": {"GET": VIEWER},
+    "/api/v1/models/{model:path}/prices/history": {"GET": VIEWER},
+    "/api/v1/models/{model:path}/impact": {"GET": VIEWER},
+    "/api/v1/models/{model:path}/enable": {"POST": EDITOR},
+    "/api/v1/models/{model:path}/disable": {"POST": EDITOR},
+    "/api/v1/models/{model:path}/capabilities": {"GET": VIEWER},
+    "/api/v1/models/{model:path}/capabilities/{capability_id:uuid}": {"PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/models/{model:path}/categories": {"GET": VIEWER},
+    "/api/v1/models/{model:path}/categories/{category_id:uuid}": {"PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/models/{model:path}/tags": {"GET": VIEWER},
+    "/api/v1/models/{model:path}/tags/{tag_id:uuid}": {"PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/models/{model:path}/tags/{tag_id:uuid}/release": {"POST": EDITOR},
+    "/api/v1/models/{model:path}/set-default": {"POST": EDITOR},
+    "/api/v1/models/{model:path}/parameters": {"GET": VIEWER, "PUT": EDITOR, "POST": EDITOR},
+    "/api/v1/models/{model:path}/parameters/{name}": {"PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/models/{model:path}": {"GET": VIEWER, "PUT": EDITOR, "PATCH": EDITOR, "DELETE": EDITOR},
+    "/api/v1/sources": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/sources/{source_id}": {"GET": VIEWER, "PATCH": EDITOR, "DELETE": EDITOR},
+    "/api/v1/sources/{source_id}/prices": {"GET": VIEWER},
+    "/api/v1/sources/{source_id}/prices/history": {"GET": VIEWER},
+    "/api/v1/sources/{source_id}/impact": {"GET": VIEWER},
+    "/api/v1/sources/{source_id}/enable": {"POST": EDITOR},
+    "/api/v1/sources/{source_id}/disable": {"POST": EDITOR},
+    "/api/v1/import": {"POST": EDITOR},
+    "/api/v1/prices": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/prices/adjust": {"POST": EDITOR},
+    "/api/v1/prices/{price_id}": {"PATCH": EDITOR, "DELETE": EDITOR},
+    "/api/v1/prices/{price_id}/end": {"POST": EDITOR},
+    # Routing
+    "/api/v1/fallback-chains": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/fallback-chains/{chain_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/fallback-chains/default": {"POST": EDITOR},
+    "/api/v1/fallback-chains/{chain_id}/steps": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/fallback-chains/{chain_id}/steps/{step_id}": {"PATCH": EDITOR, "DELETE": EDITOR},
+    "/api/v1/fallback-chains/{chain_id}/reorder": {"POST": EDITOR},
+    "/api/v1/fallback-chains/{chain_id}/enable": {"POST": EDITOR},
+    "/api/v1/fallback-chains/{chain_id}/disable": {"POST": EDITOR},
+    "/api/v1/complexity-routing": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/complexity-routing/{routing_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/complexity-routing/{routing_id}/enable": {"POST": EDITOR},
+    "/api/v1/complexity-routing/{routing_id}/disable": {"POST": EDITOR},
+    "/api/v1/cost-strategies": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/cost-strategies/{strategy_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/cost-strategies/{strategy_id}/candidates": {"GET": VIEWER},
+    "/api/v1/cost-strategies/{strategy_id}/impact": {"GET": VIEWER},
+    "/api/v1/cost-strategies/{strategy_id}/enable": {"POST": EDITOR},
+    "/api/v1/cost-strategies/{strategy_id}/disable": {"POST": EDITOR},
+    "/api/v1/routing/available-models": {"GET": VIEWER},
+    "/api/v1/scopes": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/scopes/{scope_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/scopes/{scope_id}/impact": {"GET": VIEWER},
+    "/api/v1/scopes/{scope_id}/enable": {"POST": EDITOR},
+    "/api/v1/scopes/{scope_id}/disable": {"POST": EDITOR},
+    # Labels
+    "/api/v1/capabilities": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/capabilities/associations": {"GET": VIEWER, "POST": EDITOR, "DELETE": EDITOR},
+    "/api/v1/capabilities/{capability_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/categories": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/categories/tree": {"GET": VIEWER},
+    "/api/v1/categories/associations": {"GET": VIEWER, "POST": EDITOR, "DELETE": EDITOR},
+    "/api/v1/categories/{category_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/tags": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/tags/by-model": {"GET": VIEWER},
+    "/api/v1/tags/{tag_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/tags/{tag_id}/models": {"GET": VIEWER},
+    "/api/v1/tags/{tag_id}/preview": {"POST": VIEWER},
+    # Who calls the router
+    "/api/v1/consumers": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/consumers/{consumer_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/consumers/{consumer_id}/enable": {"POST": EDITOR},
+    "/api/v1/consumers/{consumer_id}/disable": {"POST": EDITOR},
+    "/api/v1/access-keys": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/access-keys/{access_key_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/access-keys/{access_key_id}/rotate": {"POST": EDITOR},
+    "/api/v1/access-keys/{access_key_id}/enable": {"POST": EDITOR},
+    "/api/v1/access-keys/{access_key_id}/disable": {"POST": EDITOR},
+    # Who administers
+    "/api/v1/auth/login": {"POST": PUBLIC},
+    "/api/v1/auth/refresh": {"POST": PUBLIC},
+    "/api/v1/auth/jwks": {"GET": PUBLIC},
+    "/api/v1/auth/oidc/login": {"GET": PUBLIC},
+    "/api/v1/auth/oidc/callback": {"GET": PUBLIC},
+    "/api/v1/auth/logout": {"POST": VIEWER},
+    "/api/v1/auth/me": {"GET": VIEWER},
+    "/api/v1/auth/tokens": {"GET": VIEWER, "POST": VIEWER},
+    "/api/v1/auth/tokens/{token_id}": {"DELETE": VIEWER},
+    "/api/v1/auth/signing-keys": {"GET": ADMIN, "POST": ADMIN},
+    "/api/v1/auth/signing-keys/{key_id}": {"DELETE": ADMIN},
+    "/api/v1/users": {"GET": ADMIN, "POST": ADMIN},
+    "/api/v1/users/{user_id}": {"GET": ADMIN, "PATCH": ADMIN, "DELETE": ADMIN},
+    # One's own; somebody else's is an admin's, as the action sees to.
+    "/api/v1/users/{user_id}/password": {"PUT": VIEWER},
+    "/api/v1/users/{user_id}/sessions": {"DELETE": VIEWER},
+    # History
+    "/api/v1/versions": {"GET": VIEWER},
+    "/api/v1/export": {"GET": ADMIN},
+    "/api/v1/restore": {"POST": ADMIN},
+    "/api/v1/audit": {"GET": ADMIN},
+    "/api/v1/audit/export": {"GET": ADMIN},
+    "/api/v1/audit/{audit_id}": {"GET": ADMIN},
+    **{
+        f"/api/v1{path}{ending}": {"GET": ADMIN if kind in versions.FOR_ADMINS else VIEWER}
+        for kind, path in versions.PATHS.items()
+        for ending in ("/versions", "/versions/compare", "/versions/{number}")
+    },
+    **{f"/api/v1{path}/rollback": {"POST": EDITOR} for kind, path in versions.PATHS.items() if kind in RESTORE},
+    # What a consumer may use; open to access keys as well
+    "/api/v1/selector": {"GET": VIEWER},
+    # The feed
+    "/api/v1/snapshot": {"GET": SERVICE},
+    "/api/v1/changes": {"GET": SERVICE},
+    "/api/v1/head": {"GET": SERVICE},
+    # Operations
+    "/api/v1/parked": {"GET": ADMIN},
+    "/api/v1/parked/{parked_id}": {"DELETE": ADMIN},
+    "/api/v1/parked/{parked_id}/retry": {"POST": ADMIN},
+}
+
+BY_ACCESS_KEY = frozenset({("GET", "/api/v1/selector")})
+"""What an access key opens too; these paths see to that themselves."""
+
+
+async def guard(request: Request) -> None:
+    """Let nobody past whose role is not enough for the path; asked before a transaction begins or an input is judged.
+
+    Raises:
+        RoleTooLowError: it is not enough.
+    """
+    path: str = request.scope["route"].path
+    needed = ROLES.get(path, {}).get(request.method, ADMIN)
+    if needed is PUBLIC:
+        return
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is None and (request.method, path) in BY_ACCESS_KEY:
+        return
+    assert caller is not None  # noqa: S101 - the gate let nobody else pass
+    if caller.may(needed) or (needed == SERVICE and (caller.role == SERVICE or caller.may(VIEWER))):
+        return
+    await audit_failure(request.app.state.database, f"{request.method} {path}", "role_too_low", by=caller)
+    raise RoleTooLowError(needed)
+
+
+def public() -> frozenset[tuple[str, str]]:
+    """Answer what the gate lets pass without a token."""
+    return frozenset((method, path) for path, row in ROLES.items() for method, role in row.items() if role is PUBLIC)
+
+
+def for_services() -> tuple[str, ...]:
+    """Answer what the gate lets a service's token open."""
+    return tuple(path for path, row in ROLES.items() if SERVICE in row.values())

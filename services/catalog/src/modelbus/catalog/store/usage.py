@@ -1,0 +1,47 @@
+"""How much each model was used: requests served, by day, as routers tell; each batch is counted once."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from modelbus.catalog.store.tables import heard_usage, model_usage, models
+
+
+async def is_heard_first(session: AsyncSession, event_id: UUID, told_at: datetime) -> bool:
+    """Note that a batch is counted; false if it was before."""
+    noted = insert(heard_usage).values(event_id=event_id, told_at=told_at).on_conflict_do_nothing()
+    return (await session.execute(noted.returning(heard_usage.c.event_id))).one_or_none() is not None
+
+
+async def add_usage(session: AsyncSession, served: Mapping[tuple[date, UUID], int]) -> None:
+    """Add requests served, by day and model."""
+    if not served:
+        return
+    # In one order, so that two batches never wait for one another in a ring.
+    counted = [{"day": day, "model_id": key, "requests": served[day, key]} for day, key in sorted(served)]
+    added = insert(model_usage).values(counted)
+    total = model_usage.c.requests + added.excluded.requests
+    await session.execute(added.on_conflict_do_update(index_elements=["day", "model_id"], set_={"requests": total}))
+
+
+async def most_used(session: AsyncSession, *, today: date, days: int, count: int) -> list[UUID]:
+    """Answer the models that served the most requests in that many days up to today, the most first."""
+    query = (
+        sa.select(model_usage.c.model_id)
+        .join(models, models.c.id == model_usage.c.model_id)
+        .where(model_usage.c.day > today - timedelta(days=days), models.c.deleted_at.is_(None))
+        .group_by(model_usage.c.model_id)
+        .order_by(sa.func.sum(model_usage.c.requests).desc(), model_usage.c.model_id)
+        .limit(count)
+    )
+    return list(await session.scalars(query))
+
+
+async def forget_usage(session: AsyncSession, *, before: datetime) -> None:
+    """Delete what is older than any rule looks back."""
+    await session.execute(sa.delete(model_usage).where(model_usage.c.day < before.date()))
+    await session.execute(sa.delete(heard_usage).where(heard_usage.c.told_at < before))

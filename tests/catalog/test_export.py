@@ -1,0 +1,465 @@
+"""Export and restore: the whole configuration out and back, equal; nothing half done."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from builders import a_credential, a_model, a_served_model, a_source, a_supplier, shown
+from catalogs import settings_for
+from modelbus.catalog.app import create_app
+from modelbus.catalog.store.export import EXPORTED, LEFT_OUT, RowReader
+from modelbus.catalog.store.tables import metadata
+from modelbus.chassis.secrets import Vault, vault_of
+from running import ADMIN_TOKEN, MASTER_KEY, serving
+from servers import Databases, FreshDatabase
+
+V1 = "/api/v1"
+SECRET = "sk-0123456789abcdef0123"
+PASSPHRASE = {"X-Modelbus-Passphrase": "correct horse battery staple"}
+OTHER_KEY = "qLcGyMnNsNDoiQc9ocBAxc_7W5GkHzBGbGPZd3vRzyI="
+
+
+@asynccontextmanager
+async def another_catalog(
+    databases: Databases, **settings: Any
+) -> AsyncIterator[tuple[httpx.AsyncClient, FreshDatabase]]:
+    headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+    async with (
+        databases.fresh() as database,
+        serving(create_app(settings_for(database, "nats://127.0.0.1:9", **settings))) as url,
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client,
+    ):
+        yield client, database
+
+
+async def made(http: httpx.AsyncClient, noun: str, **body: Any) -> dict[str, Any]:
+    answer = await http.post(f"{V1}/{noun}", json=body)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def furnish(http: httpx.AsyncClient) -> None:
+    """Make something of every kind, change some of it, delete some of it."""
+    supplier = await a_supplier(http)
+    await a_credential(http, supplier["id"], secret=SECRET)
+    gone = await a_credential(http, supplier["id"])
+    await http.delete(f"{V1}/credentials/{gone['id']}")
+    one, other, deleted = [await a_served_model(http, aliases=[f"alias-{uuid4().hex}"]) for _ in range(3)]
+    source = await a_source(http, one["id"], supplier["id"], cost={"input": "0.10", "output": "2.5"})
+    strategy = await made(http, "cost-strategies", name="cheap", cost_weight=0.25, max_input_price="1.50")
+    steps = [{"model_id": one["id"], "source_id": source["id"]}, {"model_id": deleted["id"], "triggers": ["timeout"]}]
+    await made(http, "fallback-chains", name="chain", steps=steps)
+    await made(http, "complexity-routing", name="r", levels=[{"level": "hard", "model_ids": [other["id"]]}])
+    await made(http, "scopes", name="scope", model_ids=[one["id"], other["id"]], strategy_id=strategy["id"])
+    consumer = await made(http, "consumers", name="tenant", kind="tenant", model_ids=[one["id"]])
+    await made(http, "access-keys", name="key", consumer_id=consumer["id"])
+    await made(http, "users", name="ada", role="admin", password="correct horse battery staple")
+    await http.patch(f"{V1}/models/{other['id']}", json={"description": "né à Zürich 🦉", "context_window": 7})
+    assert (await http.delete(f"{V1}/models/{deleted['id']}?force=true")).status_code == 204
+
+
+async def export(http: httpx.AsyncClient, query: str = "secrets=master", **headers: str) -> dict[str, Any]:
+    answer = await http.get(f"{V1}/export?{query}", headers=headers)
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+async def records(http: httpx.AsyncClient) -> dict[str, list[dict[str, Any]]]:
+    told = (await http.get(f"{V1}/snapshot")).json()["records"]
+    return {kind: sorted(some, key=lambda record: str(record["id"])) for kind, some in told.items()}
+
+
+async def restore(http: httpx.AsyncClient, document: Any, query: str = "", **headers: str) -> httpx.Response:
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return await http.post(f"{V1}/restore?{query}", content=body, headers=headers)
+
+
+def configuration(document: dict[str, Any], vault: Vault) -> dict[str, Any]:
+    """Answer what a document holds, its secrets opened, without when and where it was written."""
+    tables: dict[str, list[dict[str, Any]]] = json.loads(json.dumps(document["tables"]))
+    for table, column in (("credentials", "sealed"), ("users", "password_hash")):
+        for row in tables[table]:
+            row[column] = vault.open(row[column]) if row[column] else row[column]
+    return tables
+
+
+def test_every_table_is_exported_or_left_out_for_a_reason() -> None:
+    assert {table.name for table in EXPORTED} | LEFT_OUT.keys() == {table.name for table in metadata.sorted_tables}
+    assert {table.name for table in EXPORTED}.isdisjoint(LEFT_OUT)
+    assert [RowReader(table) for table in EXPORTED]
+
+
+async def test_a_restore_into_an_empty_catalog_gives_an_equal_export(
+    http: httpx.AsyncClient, databases: Databases
+) -> None:
+    await furnish(http)
+    document = await export(http)
+    assert all(document["tables"][table.name] for table in EXPORTED if table.name not in SELDOM), [
+        table.name for table in EXPORTED if not document["tables"][table.name]
+    ]
+
+    async with another_catalog(databases) as (other, _database):
+        answer = await restore(other, document)
+        again = await export(other)
+        snapshots = [await records(http), await records(other)]
+
+    assert answer.status_code == 200, answer.text
+    vault = Vault(MASTER_KEY)
+    assert json.dumps(configuration(again, vault)) == json.dumps(configuration(document, vault))
+    # But for passwords, which are sealed anew for each document, and what is no configuration: byte for byte.
+    for each in (document, again):
+        for name in ("made_at", "epoch", "revision", "secrets"):
+            del each[name]
+        for user in each["tables"]["users"]:
+            user["password_hash"] = None
+    assert json.dumps(again) == json.dumps(document)
+    assert snapshots[0] == snapshots[1]
+
+
+SELDOM = {"api_tokens", "access_key_models", "access_key_scopes", "consumer_scopes", "credential_models"}
+SELDOM |= {"strategy_models", "capabilities", "categories", "tags"}
+SELDOM |= {table.name for table in EXPORTED if "price" in table.name}
+
+
+async def test_secrets_travel_under_a_passphrase_to_another_master_key(
+    http: httpx.AsyncClient, databases: Databases
+) -> None:
+    await furnish(http)
+    answer = await http.get(f"{V1}/export", headers=PASSPHRASE)
+    document = answer.json()
+    inner = vault_of(PASSPHRASE["X-Modelbus-Passphrase"], document["secrets"]["salt"])
+
+    async with another_catalog(databases, master_keys=OTHER_KEY) as (other, database):
+        refused = await restore(other, document, **{"X-Modelbus-Passphrase": "another passphrase"})
+        without = await restore(other, document)
+        done = await restore(other, document, **PASSPHRASE)
+        again = await export(other)
+        connection = await asyncpg.connect(database.superuser())
+        password = await connection.fetchval("SELECT password_hash FROM catalog.users")
+        await connection.close()
+
+    for wrong in (refused, without):
+        assert (wrong.status_code, wrong.json()["code"]) == (422, "wrong_passphrase")
+    assert done.status_code == 200, done.text
+    assert SECRET not in answer.text
+    assert "argon2" not in answer.text
+    assert configuration(again, Vault(OTHER_KEY)) == configuration(document, inner)
+    assert password.startswith("$argon2id$")
+
+
+async def test_a_document_under_another_master_key_is_refused(http: httpx.AsyncClient, databases: Databases) -> None:
+    await furnish(http)
+    document = await export(http)
+
+    async with another_catalog(databases, master_keys=OTHER_KEY) as (other, _database):
+        answer = await restore(other, document)
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "secret_not_opened")
+        assert (await shown(other, f"{V1}/suppliers"))["items"] == []
+
+
+@pytest.mark.parametrize("passphrase", [None, "short", "with\ttab in it", "x" * 1001])
+async def test_an_export_needs_to_know_what_seals_its_secrets(http: httpx.AsyncClient, passphrase: str | None) -> None:
+    headers = {} if passphrase is None else {"X-Modelbus-Passphrase": passphrase}
+
+    assert (await http.get(f"{V1}/export", headers=headers)).status_code == 422
+
+
+async def test_what_is_configured_is_only_replaced_on_demand_and_then_whole(
+    http: httpx.AsyncClient, databases: Databases
+) -> None:
+    await furnish(http)
+    document = await export(http)
+
+    async with another_catalog(databases) as (other, _database):
+        supplier, model = await a_supplier(other, name="of-here"), await a_model(other)
+        refused = await restore(other, document)
+        there = (await other.get(f"{V1}/suppliers/{supplier['id']}")).status_code
+        done = await restore(other, document, "replace=true")
+        again = await export(other)
+        gone = [(await other.get(f"{V1}/{path}")).status_code for path in (f"suppliers/{supplier['id']}", "models/x")]
+        history = await shown(other, f"{V1}/versions?thing_id={model['id']}")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_empty")
+    assert there == 200
+    assert done.status_code == 200, done.text
+    vault = Vault(MASTER_KEY)
+    assert configuration(again, vault) == configuration(document, vault)
+    assert gone == [404, 404]
+    assert [each["is_deletion"] for each in history["items"]] == [True, False]
+
+
+async def test_a_dry_run_tells_what_would_come_of_it_and_does_nothing(
+    http: httpx.AsyncClient, databases: Databases
+) -> None:
+    await furnish(http)
+    document = await export(http)
+
+    async with another_catalog(databases) as (other, _database):
+        await a_supplier(other)
+        before, head = await export(other), (await other.get(f"{V1}/head")).json()
+        answer = await restore(other, document, "dry_run=true&replace=true")
+        malformed = await restore(
+            other, broken(document, lambda it: it["models"][0].update(name=7)), "dry_run=true&replace=true"
+        )
+        after = await export(other)
+
+        assert (await other.get(f"{V1}/head")).json() == head
+    assert answer.status_code == 200, answer.text
+    report = answer.json()
+    assert (report["dry_run"], report["epoch"]) == (True, None)
+    assert (report["before"]["suppliers"], report["after"]["suppliers"]) == (1, len(document["tables"]["suppliers"]))
+    assert malformed.status_code == 422
+    assert after["tables"] == before["tables"]
+
+
+def broken(document: dict[str, Any], breaking: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    copied: dict[str, Any] = json.loads(json.dumps(document))
+    breaking(copied["tables"])
+    return copied
+
+
+BREAKINGS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "unknown table": (lambda it: it.update(unicorns=[]), "unicorns"),
+    "unknown field": (lambda it: it["suppliers"][0].update(colour="red"), "colour"),
+    "missing field": (lambda it: it["suppliers"][0].pop("base_url"), "base_url"),
+    "wrong type": (lambda it: it["models"][1].update(context_window="large"), "tables.models.1"),
+    "too large": (lambda it: it["models"][0].update(context_window=2**40), "context_window"),
+    "unknown word": (lambda it: it["models"][0].update(tier="gold"), "tier"),
+    "no time": (lambda it: it["models"][0].update(since="yesterday"), "since"),
+    "time without zone": (lambda it: it["models"][0].update(since="2026-01-01T00:00:00"), "since"),
+    "no id": (lambda it: it["models"][0].update(id="x"), "tables.models.0"),
+    "no number": (lambda it: it["strategies"][0].update(max_input_price="NaN"), "max_input_price"),
+    "NUL": (lambda it: it["models"][0].update(description="a\0b"), "NUL"),
+    "not a row": (lambda it: it["models"].append(7), "tables.models"),
+    "dangling id": (lambda it: it["sources"][0].update(model_id=str(uuid4())), "tables.sources"),
+    "dangling step": (lambda it: it["chain_steps"][0].update(source_id=str(uuid4())), "tables.chain_steps"),
+    "dangling label": (lambda it: it["models"][0].update(tag_ids=[str(uuid4())]), "tag_ids"),
+    "dangling capability": (lambda it: it["models"][0].update(capabilities={str(uuid4()): {}}), "capability"),
+    "doubled id": (lambda it: it["suppliers"].append(it["suppliers"][0]), "tables.suppliers"),
+    "doubled name": (lambda it: it["models"][1].update(name=it["models"][0]["name"]), "tables.models"),
+    "secret in clear": (lambda it: it["credentials"][0].update(sealed=SECRET), "tables.credentials.0"),
+    "prices that are none": (lambda it: it["sources"][0].update(cost={"input": "a lot"}), "source"),
+    "nobody to administer": (lambda it: it["users"].clear(), "admin"),
+}
+
+
+@pytest.fixture(scope="module")
+async def two(databases: Databases) -> AsyncIterator[tuple[dict[str, Any], httpx.AsyncClient]]:
+    """A document, and a catalog that has an administrator and something configured."""
+    async with another_catalog(databases) as (http, _database):
+        await furnish(http)
+        document = await export(http)
+    async with another_catalog(databases) as (http, _database):
+        await a_supplier(http)
+        await made(http, "users", name="grace", role="admin", password="correct horse battery staple")
+        yield document, http
+
+
+@pytest.mark.parametrize("what", BREAKINGS)
+async def test_what_can_not_be_meant_is_refused_where_it_is_and_nothing_is_done(
+    two: tuple[dict[str, Any], httpx.AsyncClient], what: str
+) -> None:
+    document, http = two
+    before, head = await export(http), (await http.get(f"{V1}/head")).json()
+    breaking, where = BREAKINGS[what]
+
+    answer = await restore(http, broken(document, breaking), "replace=true")
+
+    assert answer.status_code in {409, 422}, answer.text
+    assert where in answer.json()["detail"], answer.text
+    assert SECRET not in answer.text
+    assert configuration(await export(http), Vault(MASTER_KEY)) == configuration(before, Vault(MASTER_KEY))
+    assert (await http.get(f"{V1}/head")).json() == head
+
+
+async def test_a_file_that_is_no_document_is_refused(two: tuple[dict[str, Any], httpx.AsyncClient]) -> None:
+    document, http = two
+    whole = json.dumps(document).encode()
+    for body in (
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        whole[:-1],
+        whole[: len(whole) // 2],
+        b"\xff" + whole,
+        whole + b"{}",
+        b"PK\x03",
+    ):
+        answer = await restore(http, body, "replace=true")
+        assert (answer.status_code, answer.json()["code"]) == (422, "export_malformed"), (body[:20], answer.text)
+    for change in (
+        {"format": "other"},
+        {"version": "1"},
+        {"more": 1},
+        {"tables": []},
+        {"secrets": {"by": "x", "proof": "y"}},
+    ):
+        answer = await restore(http, {**document, **change}, "replace=true")
+        assert (answer.status_code, answer.json()["code"]) == (422, "export_malformed"), (change, answer.text)
+
+
+async def test_a_document_of_a_newer_release_is_refused_as_such(two: tuple[dict[str, Any], httpx.AsyncClient]) -> None:
+    document, http = two
+
+    answer = await restore(http, {**document, "version": 2, "more": 1}, "replace=true")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "export_too_new")
+
+
+async def test_a_document_of_before_a_column_was_added_takes_its_default(
+    http: httpx.AsyncClient, databases: Databases
+) -> None:
+    await furnish(http)
+
+    def older(tables: dict[str, Any]) -> None:
+        for row in tables["models"]:
+            for name in ("tier", "tag_ids", "parameters", "is_featured", "version"):
+                del row[name]
+        for row in tables["chain_steps"]:
+            del row["triggers"]
+        del tables["strategy_models"]
+
+    document = broken(await export(http), older)
+    async with another_catalog(databases) as (other, _database):
+        answer = await restore(other, document)
+        again = await export(other)
+
+    assert answer.status_code == 200, answer.text
+    model = again["tables"]["models"][0]
+    assert (model["tier"], model["tag_ids"], model["parameters"], model["is_featured"]) == ("free", [], [], False)
+    assert again["tables"]["chain_steps"][0]["triggers"] == ["any"]
+
+
+async def test_any_layout_of_the_document_is_read(http: httpx.AsyncClient, databases: Databases) -> None:
+    await furnish(http)
+    document = await export(http)
+
+    async with another_catalog(databases) as (other, _database):
+        answer = await restore(other, json.dumps(dict(reversed(document.items())), indent=4, sort_keys=True).encode())
+
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_restored_thing_has_a_version_to_go_back_to(http: httpx.AsyncClient, databases: Databases) -> None:
+    await furnish(http)
+    document = await export(http)
+    [chain] = document["tables"]["chains"]
+    path = f"{V1}/fallback-chains/{chain['id']}"
+
+    async with another_catalog(databases) as (other, _database):
+        await restore(other, document)
+        [kept] = (await shown(other, f"{path}/versions"))["items"]
+        await other.patch(path, json={"description": "changed"})
+        back = await other.post(f"{path}/rollback", json={"version": kept["version"]})
+        entry = await shown(other, f"{V1}/audit/{kept['audit_id']}")
+
+    assert (kept["version"], kept["caller_name"]) == (chain["version"], "administrator")
+    assert back.status_code == 409 or back.json()["document"]["description"] is None
+    assert entry["action"] == "POST /api/v1/restore"
+    assert entry["changes"] == len(entry["versions"])
+
+
+async def test_changes_go_on_after_a_restore_of_yesterday(http: httpx.AsyncClient) -> None:
+    await furnish(http)
+    document = await export(http)
+    [scope] = document["tables"]["scopes"]
+    path = f"{V1}/scopes/{scope['id']}"
+    for number in range(3):
+        await http.patch(path, json={"description": str(number)})
+    seen = (await http.get(path)).headers["etag"]
+
+    for _ in range(2):
+        assert (await restore(http, document, "replace=true")).status_code == 200
+    restored = await http.get(path)
+    stale = await http.patch(path, json={"description": "x"}, headers={"If-Match": seen})
+    fresh = await http.patch(path, json={"description": "x"}, headers={"If-Match": restored.headers["etag"]})
+
+    assert restored.json()["description"] is None
+    assert (stale.status_code, fresh.status_code) == (412, 200)
+    numbers = [each["version"] for each in (await shown(http, f"{path}/versions"))["items"]]
+    assert numbers == sorted(set(numbers), reverse=True)
+
+
+async def test_an_export_leaves_a_line_in_the_audit_log(http: httpx.AsyncClient) -> None:
+    await export(http)
+
+    [line] = (await shown(http, f"{V1}/audit"))["items"]
+    assert (line["action"], line["detail"]["secrets"]) == ("GET /api/v1/export", "master")
+
+
+async def test_while_a_change_is_under_way_a_restore_waits_and_readers_do_not(
+    http: httpx.AsyncClient, database: FreshDatabase
+) -> None:
+    await furnish(http)
+    document = await export(http)
+    connection = await asyncpg.connect(database.superuser())
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("SELECT 1 FROM catalog.models FOR UPDATE")
+
+    waiting = asyncio.create_task(restore(http, document, "replace=true"))
+    reads = [(await http.get(f"{V1}/models")).status_code for _ in range(5)]
+    is_waiting = not waiting.done()
+    await transaction.rollback()
+    await connection.close()
+    answer = await waiting
+
+    assert (reads, is_waiting, answer.status_code) == ([200] * 5, True, 200)
+
+
+async def test_the_commands_write_and_read_the_same_document(
+    http: httpx.AsyncClient, database: FreshDatabase, databases: Databases, tmp_path: Path
+) -> None:
+    await furnish(http)
+    file, phrase = tmp_path / "backup.json", tmp_path / "passphrase"
+    phrase.write_text("correct horse battery staple\n")
+
+    async def command(target: FreshDatabase, *step: str) -> tuple[int, str]:
+        environment = {
+            **os.environ,
+            "MODELBUS_DATABASE_URL": target.url("catalog"),
+            "MODELBUS_MASTER_KEYS": MASTER_KEY,
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "modelbus.catalog",
+            *step,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        told, _ = await process.communicate()
+        return process.returncode or 0, told.decode()
+
+    async with another_catalog(databases) as (other, target):
+        with_phrase = ("--passphrase-file", str(phrase))
+        written = await command(database, "export", str(file), *with_phrase)
+        twice = await command(database, "export", str(file), *with_phrase)
+        rehearsed = await command(target, "restore", str(file), "--dry-run", *with_phrase)
+        restored = await command(target, "restore", str(file), *with_phrase)
+        refused = await command(target, "restore", str(file), *with_phrase)
+        again = await export(other)
+
+    assert written[0] == 0, written[1]
+    assert file.stat().st_mode & 0o077 == 0
+    assert twice[0] == 2, "no backup is overwritten"
+    assert [rehearsed[0], restored[0], refused[0]] == [0, 0, 2], restored[1]
+    assert "--replace" in refused[1]
+    document = json.loads(file.read_text())
+    inner = vault_of("correct horse battery staple", document["secrets"]["salt"])
+    assert configuration(again, Vault(MASTER_KEY)) == configuration(document, inner)
