@@ -7,13 +7,22 @@ SOURCES  := $(wildcard libs/*/src services/*/src tests benchmarks)
 PYTHONS  := $(RUN)python $(PYTHON) python3.13 python3.14 python3.12 python3
 UV       := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(RUN)uv)
 
-.PHONY: up reset check test fix docs bench lock clean
+.PHONY: up reset backup restore import check test fix docs bench lock clean
 
 up: $(VENV)/.installed         ## start everything here and say where it is; Ctrl-C stops it
 	@$(RUN)python -m modelbus.launcher up
 
 reset: $(VENV)/.installed      ## forget all data
 	@$(RUN)python -m modelbus.launcher reset
+
+backup: $(VENV)/.installed     ## write the configuration of what runs to FILE=
+	@$(RUN)python -m modelbus.launcher backup "$(FILE)"
+
+restore: $(VENV)/.installed    ## put FILE= in place of the configuration of what runs; REPLACE=1 takes away what is there
+	@$(RUN)python -m modelbus.launcher restore "$(FILE)" $(if $(REPLACE),--replace)
+
+import: $(VENV)/.installed     ## import FILE= from an older system; SHAPE= for arrays and CSV, DRY_RUN=1 only reports
+	@$(RUN)python -m modelbus.launcher import "$(FILE)" $(if $(SHAPE),--shape $(SHAPE)) $(if $(DRY_RUN),--dry-run)
 
 check: $(VENV)/.installed      ## format, lint, types, import contracts
 	$(RUN)ruff format --check .

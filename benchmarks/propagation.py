@@ -90,7 +90,7 @@ async def _changes(catalog: Connection) -> list[Callable[[int], bytes]]:
     return [
         lambda number: catalog.request("PATCH", model, {"display_name": f"Name {number} of {perf_counter()}"}),
         lambda number: catalog.request("PATCH", source, {"priority": number % 997}),
-        lambda _: catalog.request("POST", f"{source}/disable"),
+        lambda _: catalog.request("POST", f"{source}/disable?force=true"),
         lambda _: catalog.request("POST", f"{source}/enable"),
     ]
 

@@ -32,9 +32,9 @@ _MADE = (
     f"""
     INSERT INTO catalog.charge_prices (id, model_id, valid, is_open, state, input, output, is_dynamic, origin,
         created_at, updated_at)
-    SELECT uuidv7(), id, tstzrange(now() - interval '1 day', NULL), true, 'in_force', 1, 2, false, 'administrator',
-        {_LIFE}
-    FROM catalog.models
+    SELECT uuidv7(), id, tstzrange(now() - (ago + 1) * interval '1 day', now() - nullif(ago, 0) * interval '1 day'),
+        ago = 0, CASE WHEN ago > 0 THEN 'over' ELSE 'in_force' END, 1, 2, false, 'administrator', {_LIFE}
+    FROM catalog.models CROSS JOIN generate_series(0, 9) AS ago
     """,
     f"""
     INSERT INTO catalog.cost_prices (id, source_id, valid, is_open, state, input, output, is_dynamic, origin,

@@ -71,11 +71,12 @@ async def test_pages_go_on_within_a_supplier_and_from_one_to_the_next(http: http
         for upstream_name in ("c", "a", "b"):
             await a_source(http, model["id"], supplier["id"], upstream_name=upstream_name)
 
-    found, cursor = [], ""
-    while cursor is not None:
-        page = await shown(http, f"{AVAILABLE}?limit=2{cursor and f'&cursor={cursor}'}")
+    found: list[tuple[str, str]] = []
+    query: str | None = "limit=2"
+    while query is not None:
+        page = await shown(http, f"{AVAILABLE}?{query}")
         found += [(group["supplier_id"], each["upstream_name"]) for group in page["items"] for each in group["models"]]
-        cursor = page["next_cursor"]
+        query = page["next_cursor"] and f"limit=2&cursor={page['next_cursor']}"
 
     assert found == [(supplier["id"], name) for supplier in suppliers for name in ("a", "b", "c")]
 

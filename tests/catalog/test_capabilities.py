@@ -192,7 +192,7 @@ async def test_a_catalog_begins_with_labels_that_stay_as_administrators_leave_th
 ) -> None:
     settings = settings_for(database, "nats://127.0.0.1:9", default_labels=True)
     token = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-    async with serving(create_app(settings)) as url, httpx.AsyncClient(base_url=url, headers=token) as http:
+    async with serving(create_app(settings)) as url, httpx.AsyncClient(base_url=url, headers=token, timeout=20) as http:
         await eventually(lambda: named(http, "/api/v1/tags"))
         names = await named(http, PATH)
         tags = {tag["name"]: tag for tag in (await http.get("/api/v1/tags")).json()["items"]}
@@ -202,7 +202,7 @@ async def test_a_catalog_begins_with_labels_that_stay_as_administrators_leave_th
         await http.patch(f"{PATH}/{renamed['id']}", json={"name": "functions"})
         await http.delete(f"/api/v1/tags/{tags['fast']['id']}")
 
-    async with serving(create_app(settings)) as url, httpx.AsyncClient(base_url=url, headers=token) as http:
+    async with serving(create_app(settings)) as url, httpx.AsyncClient(base_url=url, headers=token, timeout=20) as http:
         # The first transaction of a start lays what has never been there; the second shows that it is over.
         first = await told(CapabilityChanged)
         await eventually(lambda: _is_ready(http))

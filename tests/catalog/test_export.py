@@ -15,13 +15,15 @@ import httpx
 import pytest
 
 from builders import a_credential, a_model, a_served_model, a_source, a_supplier, shown
+from catalog.test_feed import administrator, assert_equal_to_truth, following
 from catalogs import settings_for
 from modelbus.catalog.app import create_app
 from modelbus.catalog.store.export import EXPORTED, LEFT_OUT, RowReader
 from modelbus.catalog.store.tables import metadata
 from modelbus.chassis.secrets import Vault, vault_of
-from running import ADMIN_TOKEN, MASTER_KEY, serving
+from running import ADMIN_TOKEN, MASTER_KEY, eventually, serving
 from servers import Databases, FreshDatabase
+from testing_bus import LocalBus
 
 V1 = "/api/v1"
 SECRET = "sk-0123456789abcdef0123"
@@ -357,8 +359,8 @@ async def test_any_layout_of_the_document_is_read(http: httpx.AsyncClient, datab
 async def test_a_restored_thing_has_a_version_to_go_back_to(http: httpx.AsyncClient, databases: Databases) -> None:
     await furnish(http)
     document = await export(http)
-    [chain] = document["tables"]["chains"]
-    path = f"{V1}/fallback-chains/{chain['id']}"
+    [scope] = document["tables"]["scopes"]
+    path = f"{V1}/scopes/{scope['id']}"
 
     async with another_catalog(databases) as (other, _database):
         await restore(other, document)
@@ -367,8 +369,8 @@ async def test_a_restored_thing_has_a_version_to_go_back_to(http: httpx.AsyncCli
         back = await other.post(f"{path}/rollback", json={"version": kept["version"]})
         entry = await shown(other, f"{V1}/audit/{kept['audit_id']}")
 
-    assert (kept["version"], kept["caller_name"]) == (chain["version"], "administrator")
-    assert back.status_code == 409 or back.json()["document"]["description"] is None
+    assert (kept["version"], kept["caller_name"]) == (scope["version"], "administrator")
+    assert (back.status_code, back.json()["document"]["description"]) == (200, None)
     assert entry["action"] == "POST /api/v1/restore"
     assert entry["changes"] == len(entry["versions"])
 
@@ -463,3 +465,79 @@ async def test_the_commands_write_and_read_the_same_document(
     document = json.loads(file.read_text())
     inner = vault_of("correct horse battery staple", document["secrets"]["salt"])
     assert configuration(again, Vault(MASTER_KEY)) == configuration(document, inner)
+
+
+async def test_followers_end_equal_to_the_truth_after_each_restore(catalog_with_bus: str, bus: LocalBus) -> None:
+    async with administrator(catalog_with_bus) as http, following(catalog_with_bus, bus.url) as follower:
+        await furnish(http)
+        document = await export(http)
+        await assert_equal_to_truth(follower, http)
+        epochs = [follower.epoch]
+        for _ in range(3):
+            await a_served_model(http)
+            assert (await restore(http, document, "replace=true")).status_code == 200
+            await assert_equal_to_truth(follower, http)
+            epochs.append(follower.epoch)
+        for _ in range(2):
+            assert (await restore(http, document, "replace=true")).status_code == 200
+        await a_supplier(http)
+        await assert_equal_to_truth(follower, http)
+        revision = (await http.get(f"{V1}/head")).json()["revision"]
+        await eventually(lambda: _is_told(bus, revision))
+        told = await _on_the_stream(bus)
+
+    assert len(set(epochs)) == 4
+    assert [revision for revision, _subject in told] == list(range(1, len(told) + 1))
+    assert [subject for _revision, subject in told].count("catalog.reset") == 5
+    assert follower.alarms == 0
+
+
+async def test_an_epoch_that_a_restore_began_outlives_the_relay(database: FreshDatabase, bus: LocalBus) -> None:
+    settings = settings_for(database, bus.url)
+    async with serving(create_app(settings)) as url, administrator(url) as http:
+        await furnish(http)
+        document = await export(http)
+    async with serving(create_app(settings_for(database, "nats://127.0.0.1:9"))) as url, administrator(url) as http:
+        # Nobody relays what is told here.
+        await restore(http, document, "replace=true")
+        await a_supplier(http)
+        head = (await http.get(f"{V1}/head")).json()
+
+    async with serving(create_app(settings)) as url, administrator(url) as http:
+        await eventually(lambda: _is_told(bus, head["revision"]))
+        assert (await http.get(f"{V1}/head")).json()["epoch"] == head["epoch"]
+    assert [revision for revision, _subject in await _on_the_stream(bus)] == list(range(1, head["revision"] + 1))
+
+
+async def test_nobody_is_told_changes_across_a_restore(http: httpx.AsyncClient) -> None:
+    await furnish(http)
+    document = await export(http)
+    before = (await http.get(f"{V1}/head")).json()["revision"]
+    await restore(http, document, "replace=true")
+    after = (await http.get(f"{V1}/head")).json()["revision"]
+    await a_supplier(http)
+
+    across = await http.get(f"{V1}/changes", params={"after": before})
+    since = await http.get(f"{V1}/changes", params={"after": after})
+
+    assert (after, across.status_code) == (before + 1, 410)
+    assert [change["type"] for change in since.json()["changes"]] == ["supplier.changed"]
+
+
+async def _on_the_stream(bus: LocalBus) -> list[tuple[int, str]]:
+    client = await bus.client()
+    try:
+        context = client.jetstream()
+        last = (await context.stream_info("CATALOG")).state.last_seq
+        found = [await context.get_msg("CATALOG", seq=sequence) for sequence in range(1, last + 1)]
+        return [(int((each.headers or {})["ce-revision"]), str(each.subject)) for each in found]
+    finally:
+        await client.close()
+
+
+async def _is_told(bus: LocalBus, revision: int) -> bool:
+    client = await bus.client()
+    try:
+        return (await client.jetstream().stream_info("CATALOG")).state.last_seq >= revision
+    finally:
+        await client.close()

@@ -65,11 +65,11 @@ async def some_changes(http: httpx.AsyncClient) -> None:
         ),
     ]
     assert [answer.status_code for answer in made] == [201] * 4
-    await http.post(f"/api/v1/sources/{sources[0]['id']}/disable")
+    await http.post(f"/api/v1/sources/{sources[0]['id']}/disable", params={"force": True})
     await http.patch(f"/api/v1/models/{ids[1]}", json={"display_name": "Another", "aliases": [f"alias-{ids[1]}"]})
-    await http.delete(f"/api/v1/models/{ids[3]}")
-    await http.delete(f"/api/v1/sources/{sources[2]['id']}")
-    await http.post(f"/api/v1/suppliers/{supplier['id']}/disable")
+    await http.delete(f"/api/v1/models/{ids[3]}", params={"force": True})
+    await http.delete(f"/api/v1/sources/{sources[2]['id']}", params={"force": True})
+    await http.post(f"/api/v1/suppliers/{supplier['id']}/disable", params={"force": True})
     await http.patch(f"/api/v1/credentials/{credential['id']}", json={"priority": 7})
 
 

@@ -24,7 +24,8 @@ from modelbus.contracts.sync import ListedModel, Listing
 from running import ADMIN_TOKEN, serving
 from servers import Databases, FreshDatabase
 
-NOUNS = ("suppliers", "credentials", "models", "sources", "fallback-chains", "scopes", "access-keys")
+REFERRING = ("fallback-chains", "complexity-routing", "cost-strategies", "scopes", "access-keys")
+NOUNS = ("suppliers", "credentials", "models", "sources", *REFERRING)
 
 made = st.tuples(st.just("make"), st.sampled_from(NOUNS), st.integers(0, 7))
 touched = st.tuples(st.sampled_from(["enable", "disable", "delete"]), st.sampled_from(NOUNS), st.integers(0, 7))
@@ -47,9 +48,15 @@ class Administrator:
         elif verb == "list":
             await self._list(sorted(what), self._one("suppliers", which))
         elif verb == "delete":
-            await self._http.delete(f"/api/v1/{what}/{self._one(what, which)}")
+            await self._http.delete(f"/api/v1/{what}/{self._one(what, which)}", params=self._consent(which))
         else:
-            await self._http.post(f"/api/v1/{what}/{self._one(what, which)}/{verb}")
+            params = self._consent(which) if verb == "disable" else {}
+            await self._http.post(f"/api/v1/{what}/{self._one(what, which)}/{verb}", params=params)
+
+    def _consent(self, which: int) -> dict[str, Any]:
+        """Say at times that references may break, or what takes the place of what goes."""
+        said: list[dict[str, Any]] = [{}, {"force": True}, {"replace_with": self._one("models", which + 1)}]
+        return said[which % len(said)]
 
     def _one(self, noun: str, which: int) -> str:
         ids = self.ids[noun]
@@ -66,9 +73,15 @@ class Administrator:
                 self._keep(noun, await a_credential(self._http, supplier))
             case "sources" if await self._lives("suppliers", supplier) and await self._lives("models", model):
                 self._keep(noun, await a_source(self._http, model, supplier))
-            case "fallback-chains" | "scopes" | "access-keys":
-                body = {"steps": [{"model_id": model}]} if noun == "fallback-chains" else {"model_ids": [model]}
-                answer = await self._http.post(f"/api/v1/{noun}", json={"name": f"n-{uuid4().hex}", **body})
+            case _ if noun in REFERRING:
+                bodies: dict[str, dict[str, Any]] = {
+                    "fallback-chains": {"steps": [{"model_id": model}]},
+                    "complexity-routing": {"levels": [{"level": "hard", "model_ids": [model]}]},
+                    "cost-strategies": {"cost_weight": 1, "model_ids": [model]},
+                }
+                params = {"force": True} if noun == "fallback-chains" else {}
+                json = {"name": f"n-{uuid4().hex}", **bodies.get(noun, {"model_ids": [model]})}
+                answer = await self._http.post(f"/api/v1/{noun}", json=json, params=params)
                 if answer.status_code == httpx.codes.CREATED:
                     self._keep(noun, answer.json())
 

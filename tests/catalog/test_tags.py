@@ -330,7 +330,7 @@ async def test_usage_told_on_the_bus_makes_a_model_popular(
 ) -> None:
     token = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
     app = create_app(settings_for(database, bus.url))
-    async with serving(app) as url, httpx.AsyncClient(base_url=url, headers=token) as http:
+    async with serving(app) as url, httpx.AsyncClient(base_url=url, headers=token, timeout=20) as http:
         model = await a_model(http)
         await a_model(http)
         tag = await a_tag(http, rule={"kind": "top_by_usage", "count": 5, "days": 1})

@@ -117,7 +117,7 @@ async def assert_integrity_hears(system: System) -> None:
         return [each["target_name"] for each in answer.json()["items"]]
 
     assert await eventually(lambda: _equals(flagged, []))
-    await http.post(f"/api/v1/models/{FLAGGED}/disable")
+    await http.post(f"/api/v1/models/{FLAGGED}/disable", params={"force": True})
     assert await eventually(lambda: _equals(flagged, [FLAGGED]))
     await http.post(f"/api/v1/models/{FLAGGED}/enable")
     assert await eventually(lambda: _equals(flagged, []))

@@ -1,4 +1,4 @@
-"""`python -m modelbus.launcher up|reset|status`."""
+"""`python -m modelbus.launcher up|reset|status|backup|restore|import`."""
 
 import sys
 
@@ -11,8 +11,10 @@ import errno
 import os
 from pathlib import Path
 
+from modelbus.launcher.backup import backup, restore
 from modelbus.launcher.errors import DiskFullError, HomeNotWritableError, LaunchError
 from modelbus.launcher.home import Home
+from modelbus.launcher.importing import import_file
 from modelbus.launcher.launch import up
 from modelbus.launcher.program import tail
 from modelbus.launcher.reset import reset
@@ -27,7 +29,7 @@ WIDTH_SHOWN = 240
 def main() -> int:
     """Do what is asked; every foreseeable failure is one sentence and an exit code of its own."""
     try:
-        return run(parsed().command)
+        return run(parsed())
     except LaunchError as error:
         return explain(error)
     except PermissionError as error:
@@ -52,18 +54,34 @@ def parsed() -> argparse.Namespace:
     commands.add_parser("up", help="start everything and watch it; Ctrl-C stops it")
     commands.add_parser("reset", help="forget all data")
     commands.add_parser("status", help="say what runs: exit code 0 ready, 3 not running, 4 not all of it ready")
+    commands.add_parser("backup", help="write the configuration to a new file").add_argument("file", type=Path)
+    restored = commands.add_parser("restore", help="put such a file in place of the configuration")
+    restored.add_argument("file", type=Path)
+    restored.add_argument("--replace", action="store_true", help="take away what is configured")
+    brought = commands.add_parser("import", help="import tables of an older system, JSON or CSV")
+    brought.add_argument("file", type=Path)
+    brought.add_argument("--shape", help="what the entries are; needed for an array and for CSV")
+    brought.add_argument("--dry-run", action="store_true", help="only report what would come of it")
     return parser.parse_args()
 
 
-def run(command: str) -> int:
+def run(given: argparse.Namespace) -> int:
     """Run the command in the current directory."""
     settings = read_settings(os.environ, Path.cwd())
-    if command == "status":
-        return status(Home(settings.home))
-    if command == "reset":
-        reset(Home(settings.home))
-    else:
-        up(settings)
+    home = Home(settings.home)
+    match given.command:
+        case "status":
+            return status(home)
+        case "reset":
+            reset(home)
+        case "backup":
+            backup(home, given.file)
+        case "restore":
+            restore(home, given.file, replace=given.replace)
+        case "import":
+            import_file(home, given.file, shape=given.shape, dry_run=given.dry_run)
+        case _:
+            up(settings)
     return 0
 
 

@@ -125,3 +125,12 @@ class LostSecretsError(LaunchError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"The secrets in {path} can't be used ({reason}): restore the file, or {FORGET}.")
+
+
+class BackupFailedError(LaunchError):
+    """A backup could not be written, or not be restored; nothing was changed."""
+
+    exit_code = 23
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"This can't be done: {reason}.")

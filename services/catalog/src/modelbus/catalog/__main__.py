@@ -6,6 +6,8 @@ from pathlib import Path
 
 from modelbus.chassis.entry import run
 
+SHORTEST_PASSPHRASE = 12
+
 
 def serve() -> None:
     """Serve the catalog."""
@@ -127,10 +129,11 @@ def export(file: Path, passphrase_file: Path | None) -> None:
         raise ValueError(f"{file}: {error.strerror}") from error
     try:
         size = asyncio.run(work(descriptor))
-    except BaseException as error:
+    except Refusal as refusal:
         file.unlink()
-        if isinstance(error, Refusal):
-            raise ValueError(str(error)) from error
+        raise ValueError(str(refusal)) from refusal
+    except BaseException:
+        file.unlink()
         raise
     print(f"{file} holds the whole configuration, {size} bytes")
 
@@ -176,7 +179,16 @@ def restore(file: Path, passphrase_file: Path | None, *, replace: bool, dry_run:
 
 
 def _passphrase(file: Path | None) -> str | None:
-    return None if file is None else file.read_text().rstrip("\r\n")
+    if file is None:
+        return None
+    try:
+        passphrase = file.read_text().rstrip("\r\n")
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror}") from error
+    # As the header takes it, so that either way opens what the other has written.
+    if len(passphrase) < SHORTEST_PASSPHRASE or not passphrase.isascii() or not passphrase.isprintable():
+        raise ValueError(f"{file}: must hold at least {SHORTEST_PASSPHRASE} printable ASCII characters on one line")
+    return passphrase
 
 
 def _file(parser: argparse.ArgumentParser) -> None:

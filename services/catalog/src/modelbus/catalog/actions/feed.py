@@ -37,6 +37,7 @@ from modelbus.chassis.outbox import Head as Position
 from modelbus.chassis.outbox import Outbox
 from modelbus.chassis.replica import GapError, Replica
 from modelbus.contracts import access, labels, records, routing
+from modelbus.contracts.catalog import CatalogReset
 from modelbus.contracts.feed import Changes, Head, digest_text, record_digest
 
 CHANGES_PER_PAGE = 2000
@@ -205,4 +206,6 @@ async def changes_after(session: AsyncSession, outbox: Outbox, after: int, epoch
     is_contiguous = [change.revision for change in found] == list(range(after + 1, after + 1 + len(found)))
     if after < head.revision and not (found and is_contiguous):
         raise HistoryTrimmedError(f"the change after revision {after} is kept no longer; take a snapshot")
+    if any(change.type == CatalogReset.type for change in found):
+        raise HistoryTrimmedError(f"the numbering started anew after revision {after}; take a snapshot")
     return Changes(epoch=head.epoch, revision=head.revision, changes=found)
