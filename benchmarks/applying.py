@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from benchmarks.tables import Say, Table, median
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.catalog.actions import versions
 from modelbus.catalog.actions.listings import apply_listing
 from modelbus.catalog.actions.suppliers import create_supplier
 from modelbus.catalog.api.suppliers import NewSupplier
@@ -83,8 +84,9 @@ def _table(took: tuple[list[float], list[float]], written: tuple[Written, Writte
 async def _catalog(databases: Databases) -> AsyncIterator[tuple[Database, Supplier]]:
     """Make an empty catalog with one supplier; making that opens the connection, which is not to be measured."""
     async with databases.fresh() as fresh:
-        catalog = Database(fresh.url("catalog"), service="catalog", outbox=outbox)
-        new = NewSupplier(name="aggregator", kind=SupplierKind.AGGREGATOR, base_url="http://127.0.0.1:9/v1")
+        catalog = Database(fresh.url("catalog"), service="catalog", outbox=outbox, finish=versions.write)
+        url = "http://127.0.0.1:9/v1"
+        new = NewSupplier(name="aggregator", kind=SupplierKind.AGGREGATOR, base_url=url, is_local=True)
         try:
             async with catalog.transaction() as session:
                 supplier = await create_supplier(session, new.fields())
@@ -110,6 +112,7 @@ async def _written(catalog: Database, supplier: Supplier) -> Written:
         # PostgreSQL still counts what this connection wrote a moment ago.
         before = await _counted(session)
         await apply_listing(session, _listing(supplier), next(_revisions))
+        await versions.write(session)
         await outbox.flush(session)
         rows = await _counted(session) - before
     return Written(dict(rows.most_common()), rows[outbox.rows.name])

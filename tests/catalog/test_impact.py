@@ -184,6 +184,20 @@ async def test_only_the_last_usable_credential_of_a_supplier_breaks_something(ht
     assert refused(await http.post(f"/api/v1/credentials/{first['id']}/disable")) == ["chain: step 1"]
 
 
+async def test_a_supplier_that_wants_a_credential_and_has_none_ceases_to_serve(http: httpx.AsyncClient) -> None:
+    supplier, model = await a_supplier(http, requires_credential=False), await a_model(http)
+    await a_source(http, model["id"], supplier["id"])
+    await a_chain(http, "chain", model["id"])
+    path = f"/api/v1/suppliers/{supplier['id']}"
+
+    without = await http.patch(path, json={"requires_credential": True})
+    await a_credential(http, supplier["id"])
+    with_one = await http.patch(path, json={"requires_credential": True})
+
+    assert refused(without) == ["chain: step 1"]
+    assert with_one.status_code == 200
+
+
 async def test_a_reference_that_was_stale_before_is_not_broken_by_a_disabling_but_by_a_deletion(
     http: httpx.AsyncClient,
 ) -> None:
@@ -401,6 +415,33 @@ async def test_successors_and_defaults_of_a_type_are_references_too(
     assert records[UUID(substitute["id"])].is_default is True
     assert records[UUID(model["id"])].is_default is False
     assert (await shown(http, path))["version"] == 2
+
+
+async def test_a_new_successor_never_leads_back(http: httpx.AsyncClient, database: FreshDatabase) -> None:
+    model, first, substitute = [await a_served_model(http) for _ in range(3)]
+    await set_columns(database, substitute["id"], replacement_model_id=UUID(first["id"]))
+    await set_columns(database, first["id"], replacement_model_id=UUID(model["id"]))
+
+    await http.delete(f"/api/v1/models/{model['id']}", params={"replace_with": substitute["id"]})
+
+    shown_now = [await shown(http, f"/api/v1/models/{each['id']}") for each in (first, substitute)]
+    assert [each["replacement_model_id"] for each in shown_now] == [None, first["id"]]
+
+
+async def test_the_default_of_a_type_is_handed_over_with_the_supplier_that_alone_served_it(
+    http: httpx.AsyncClient, told: Told, database: FreshDatabase
+) -> None:
+    supplier, substitute = await a_supplier(http), await a_served_model(http)
+    model = await a_model(http)
+    await a_source(http, model["id"], supplier["id"])
+    await set_columns(database, model["id"], is_default=True)
+
+    await http.post(f"/api/v1/suppliers/{supplier['id']}/disable", params={"replace_with": substitute["id"]})
+
+    records = {event.record.id: event.record for event in await told(ModelChanged)}
+    assert records[UUID(substitute["id"])].is_default is True
+    assert records[UUID(model["id"])].is_default is False
+    assert (await shown(http, f"/api/v1/models/{model['id']}"))["version"] == 2
 
 
 async def test_the_last_two_suppliers_of_a_model_can_not_both_go_unasked(http: httpx.AsyncClient) -> None:

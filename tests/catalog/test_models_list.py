@@ -31,27 +31,27 @@ MANY_MODELS = """
 
 
 @pytest.fixture(scope="module")
-async def shared(databases: Databases) -> AsyncIterator[FreshDatabase]:
+async def database(databases: Databases) -> AsyncIterator[FreshDatabase]:
+    """One database for all of these, and one catalog; each test has models of its own."""
     async with databases.fresh() as fresh:
         yield fresh
 
 
 @pytest.fixture(scope="module")
-async def http(shared: FreshDatabase) -> AsyncIterator[httpx.AsyncClient]:
-    """One catalog for all of these; each looks for models of its own."""
+async def http(database: FreshDatabase) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
     async with (
-        serving(create_app(settings_for(shared, "nats://127.0.0.1:9"))) as url,
+        serving(create_app(settings_for(database, "nats://127.0.0.1:9"))) as url,
         httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client,
     ):
         yield client
 
 
 @pytest.fixture
-async def opened(shared: FreshDatabase) -> AsyncIterator[Database]:
-    database = Database(shared.url("catalog"), service="catalog")
-    yield database
-    await database.close()
+async def opened(database: FreshDatabase) -> AsyncIterator[Database]:
+    its = Database(database.url("catalog"), service="catalog")
+    yield its
+    await its.close()
 
 
 async def listed(http: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]]:
@@ -219,16 +219,16 @@ async def test_a_model_without_sources_has_no_health_and_no_cost(http: httpx.Asy
     assert (found["sources"], found["health"], found["cheapest_cost"]) == ([], None, None)
 
 
-async def test_health_is_that_of_the_best_available_source(http: httpx.AsyncClient, shared: FreshDatabase) -> None:
+async def test_health_is_that_of_the_best_available_source(http: httpx.AsyncClient, database: FreshDatabase) -> None:
     supplier = await a_supplier(http)
     kinds = {"well": ["down", "healthy"], "half": ["degraded", "unknown"], "new": ["unknown", "down"], "ill": ["down"]}
     for name, healths in kinds.items():
         model = await a_model(http, name=f"health/{name}")
         for health in healths:
             source = await a_source(http, model["id"], supplier["id"])
-            await _set_health(shared, source["id"], health)
+            await _set_health(database, source["id"], health)
     off = await a_source(http, (await a_model(http, name="health/off"))["id"], supplier["id"], is_enabled=False)
-    await _set_health(shared, off["id"], "healthy")
+    await _set_health(database, off["id"], "healthy")
 
     shown = {item["name"].removeprefix("health/"): item["health"] for item in await listed(http, search="health/")}
     found = {
@@ -243,6 +243,40 @@ async def test_health_is_that_of_the_best_available_source(http: httpx.AsyncClie
         "unknown": ["health/new"],
         "down": ["health/ill"],
     }
+
+
+async def test_a_model_shows_its_charge_margin_and_how_it_stands_to_its_price(http: httpx.AsyncClient) -> None:
+    supplier = await a_supplier(http)
+    priced, pending, orphaned, idle = [await a_model(http, sub_type="to-price") for _ in range(4)]
+    for model in (priced, pending):
+        for cost in ("3", "2"):
+            await a_source(http, model["id"], supplier["id"], cost={"input": cost})
+    for model in (priced, orphaned):
+        body = {"model_id": model["id"], "prices": {"input": "2.5", "output": "10"}}
+        assert (await http.post("/api/v1/prices", json=body)).status_code == 201
+
+    shown = {item["id"]: item for item in await listed(http, sub_type="to-price")}
+    by_state = {
+        state: [item["id"] for item in await listed(http, sub_type="to-price", price_state=state)]
+        for state in ("priced", "pending", "orphaned")
+    }
+
+    assert {state: [found] for state, [found] in by_state.items()} == {
+        "priced": [priced["id"]],
+        "pending": [pending["id"]],
+        "orphaned": [orphaned["id"]],
+    }
+    assert [shown[each["id"]]["price_state"] for each in (priced, pending, orphaned, idle)] == [
+        "priced",
+        "pending",
+        "orphaned",
+        None,
+    ]
+    found = shown[priced["id"]]
+    assert (found["charge"]["input"], found["charge"]["output"]) == ("2.5", "10")
+    assert found["margin"]["input"] == {"amount": "0.5", "percent": "20"}
+    assert found["margin"]["is_negative"] is False
+    assert (shown[pending["id"]]["charge"], shown[pending["id"]]["margin"]["input"]) == (None, None)
 
 
 async def test_the_total_is_counted_when_asked_for(http: httpx.AsyncClient) -> None:

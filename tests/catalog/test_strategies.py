@@ -167,6 +167,10 @@ async def test_stale_models_and_caps_that_let_nothing_through_are_warned_of(http
     assert len((await http.patch(path, json={"max_input_price": "10"})).json()["warnings"]) == 1
     assert len((await http.patch(path, json={"max_output_price": "1"})).json()["warnings"]) == 2
     assert (await http.patch(path, json={"model_ids": None, "max_output_price": None})).json()["warnings"] == []
+    dynamic, supplier = await a_model(http), await a_supplier(http)
+    await a_source(http, dynamic["id"], supplier["id"], cost={"input": "1", "output": "1", "is_dynamic": True})
+    only = (await http.patch(path, json={"model_ids": [dynamic["id"]]})).json()["warnings"]
+    assert [warning["code"] for warning in only] == ["no_candidate"]
 
 
 async def test_strategies_are_filtered_by_what_they_refer_to_and_how_they_stand(http: httpx.AsyncClient) -> None:

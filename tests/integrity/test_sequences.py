@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from integrity.teller import Teller, Told, a_model, a_source
+from modelbus.chassis.outbox import _WAITING
 from modelbus.contracts.catalog import (
     CHANGES,
     ChainChanged,
@@ -176,12 +177,12 @@ async def deliver(session: AsyncSession, told: Told) -> None:
 def told_to_be_stale(session: AsyncSession) -> dict[str, tuple[str, str]]:
     """Follow what would be told, as any hearer would: what does it believe to be stale in the end?"""
     believed: dict[str, tuple[str, str]] = {}
-    for row in session.info.get("modelbus.recorded", ()):
-        if row["type"] == "reference.stale":
-            event = ReferenceStale.model_validate_json(row["body"])
+    for recorded in session.info.get(_WAITING, ()):
+        if recorded.type == "reference.stale":
+            event = ReferenceStale.model_validate_json(recorded.body)
             believed[str(event.finding_id)] = (event.severity, event.reason)
         else:
-            del believed[row["subject"]]
+            del believed[recorded.subject]
     return believed
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.availability import settle
 from modelbus.catalog.actions.holders import save_changed
+from modelbus.catalog.actions.successors import claim_successor
 from modelbus.catalog.actions.versions import note
 from modelbus.catalog.domain.access_keys import AccessKey
 from modelbus.catalog.domain.chains import Chain, arrange, redirect
@@ -128,12 +129,14 @@ async def _rewrite_models(
     session: AsyncSession, keys: set[UUID], departure: Departure, gone: Gone, to: Replacement
 ) -> None:
     """Name another successor, and hand the default of a type over."""
+    await claim_successor(session)
     held = await models.lock_models(session, {*keys, to.id})
+    led_to = await models.successors_of(session, to.id)
     was_default = any(model.is_default for model in held.values() if model.id in gone.all)
     changed = {
         key: after
         for key, model in held.items()
-        if (after := _rewritten(model, gone, to, was_default=was_default)) != model
+        if (after := _rewritten(model, gone, to, led_to, was_default=was_default)) != model
     }
     # What departs becomes its next version only by the departure itself.
     saved = [after if after.id in departure.ids else stamp(after) for after in changed.values()]
@@ -146,12 +149,13 @@ async def _rewrite_models(
     await settle(session, told, changed_models=told)
 
 
-def _rewritten(model: Model, gone: Gone, to: Replacement, *, was_default: bool) -> Model:
+def _rewritten(model: Model, gone: Gone, to: Replacement, led_to: Collection[UUID], *, was_default: bool) -> Model:
     if model.id in gone.all:
         return replace(model, is_default=False)
     successor = model.replacement_model_id
     if successor in gone.all:
-        successor = None if model.id == to.id else to.id
+        # What the one that stays leads to can't lead to it.
+        successor = None if model.id in led_to else to.id
     is_default = model.is_default or (was_default and model.id == to.id)
     return replace(model, replacement_model_id=successor, is_default=is_default)
 

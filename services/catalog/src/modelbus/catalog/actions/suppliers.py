@@ -62,7 +62,7 @@ async def change_supplier(
         return supplier
     if (changed.base_url, changed.is_local) != (supplier.base_url, supplier.is_local):
         _refuse_address(changed)
-    if supplier.is_active and not changed.is_active:
+    if await _ceases(session, supplier, changed):
         await impact.refuse_breaking(session, Departure.disabling(TargetKind.SUPPLIER, supplier_id), consent)
     changed = stamp(changed)
     await suppliers.save_supplier(session, changed)
@@ -115,6 +115,16 @@ async def _bring_back(session: AsyncSession, supplier: Supplier) -> Supplier:
     await sources.unlist_sources(session, supplier.id)
     await settle_supplier(session, supplier.id)
     return supplier
+
+
+async def _ceases(session: AsyncSession, before: Supplier, after: Supplier) -> bool:
+    """Tell whether it served, and does no longer: it goes out of service, or wants a credential and has none."""
+    if not after.is_active:
+        return before.is_active
+    if before.requires_credential or not after.requires_credential:
+        return False
+    pool = await credentials.credentials_of_supplier(session, after.id)
+    return not any(credential.is_usable for credential in pool)
 
 
 def _standing(supplier: Supplier) -> tuple[bool, bool]:

@@ -66,10 +66,10 @@ class HttpClient:
     async def _head(self, exchange: Exchange, by: float) -> None:
         try:
             await exchange.head(by=by, late="no answer in time")
-        except BaseException:
-            # The caller is gone, or the answer is: whatever the supplier still does is stopped at once.
-            exchange.close()
-            raise
+        finally:
+            if not exchange.has_head:
+                # The caller is gone, or the answer is: whatever the supplier still does is stopped at once.
+                exchange.close()
 
     def _request(self, origin: Origin, path: str, target: Target, body: bytes) -> bytes:
         """Write the request as it goes over the wire; to a plain proxy with the whole URL (RFC 9112, section 3.2.2)."""

@@ -131,11 +131,12 @@ class Pool:
     async def _make(self, origin: Origin, shelf: _Shelf, by: float) -> Connection:
         shelf.made += 1
         self._made += 1
+        connection: Connection | None = None
         try:
             connection = await self._dialler.dial(origin, by=by)
-        except BaseException:
-            self._one_less(origin)
-            raise
+        finally:
+            if connection is None:
+                self._one_less(origin)
         connection.gone = lambda: self._one_less(origin)
         return connection
 
