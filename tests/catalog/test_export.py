@@ -303,13 +303,14 @@ async def test_a_file_that_is_no_document_is_refused(two: tuple[dict[str, Any], 
     ):
         answer = await restore(http, body, "replace=true")
         assert (answer.status_code, answer.json()["code"]) == (422, "export_malformed"), (body[:20], answer.text)
-    for change in (
+    changes: tuple[dict[str, Any], ...] = (
         {"format": "other"},
         {"version": "1"},
         {"more": 1},
         {"tables": []},
         {"secrets": {"by": "x", "proof": "y"}},
-    ):
+    )
+    for change in changes:
         answer = await restore(http, {**document, **change}, "replace=true")
         assert (answer.status_code, answer.json()["code"]) == (422, "export_malformed"), (change, answer.text)
 

@@ -39,7 +39,7 @@ async def changed_thing(http: httpx.AsyncClient, kind: str) -> tuple[str, list[d
     strategy = await made(http, "cost-strategies", name=name, cost_weight=1)
     steps = [{"model_id": one}, {"model_id": other, "triggers": ["timeout"]}]
     levels = [{"level": "easy", "model_ids": [one]}, {"level": "hard", "model_ids": [other]}]
-    noun, body, changes = {
+    made_of: dict[str, tuple[str, dict[str, Any] | None, list[dict[str, Any]]]] = {
         "supplier": ("suppliers", None, [{"name": f"{name}-2"}, {"removal_after": 9}]),
         "model": (
             "models",
@@ -67,7 +67,8 @@ async def changed_thing(http: httpx.AsyncClient, kind: str) -> tuple[str, list[d
             {"kind": "tenant", "model_ids": [one]},
             [{"model_ids": [other], "rpm_limit": 5}, {"tier": "pro"}],
         ),
-    }[kind]
+    }
+    noun, body, changes = made_of[kind]
     thing = await a_supplier(http) if body is None else await made(http, noun, name=f"{name}-1", **body)
     return f"{V1}/{noun}/{thing['id']}", changes
 
@@ -130,15 +131,15 @@ async def test_what_was_deleted_does_not_come_back_under_a_name_that_is_taken(
     name = (await shown(http, path))["name"]
     await http.delete(path)
     noun = path.split("/")[3]
-    body = {
+    bodies: dict[str, dict[str, Any]] = {
         "model": {},
         "chain": {"steps": [{"model_id": (await a_served_model(http))["id"]}]},
         "complexity": {"levels": [{"level": "easy", "model_ids": [(await a_model(http))["id"]]}]},
         "strategy": {"cost_weight": 1},
         "scope": {"model_ids": [(await a_model(http))["id"]]},
         "consumer": {"kind": "tenant"},
-    }[kind]
-    await made(http, noun, name=name, **body)
+    }
+    await made(http, noun, name=name, **bodies[kind])
 
     answer = await back(http, path, 1)
 

@@ -62,6 +62,12 @@ class _Waiting:
             self._packed.append(zlib.compress(msgspec.msgpack.encode(self._newest), 1))
             self._newest = []
 
+    def copy(self) -> "_Waiting":
+        """Answer the same events in lists of their own, for who may take back what comes after."""
+        copied = _Waiting()
+        copied.count, copied._packed, copied._newest = self.count, self._packed.copy(), self._newest.copy()
+        return copied
+
     def __iter__(self) -> Iterator[_Recorded]:
         for pack in self._packed:
             yield from msgspec.msgpack.decode(zlib.decompress(pack), type=list[_Recorded])

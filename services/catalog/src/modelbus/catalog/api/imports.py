@@ -67,7 +67,7 @@ class ImportReport(View):
 
 
 @routes.post("/import", openapi_extra=_BODY)
-async def import_file(  # noqa: PLR0913, PLR0917 - each is a wish of its own in the query string
+async def import_file(
     request: Request,
     session: Transaction,
     shape: Annotated[Shape | None, Query(description="What the entries are; needed for an array and for CSV.")] = None,
