@@ -232,15 +232,17 @@ async def test_no_successor_leads_back(http: httpx.AsyncClient) -> None:
         assert fields_of(answer) == ["replacement_model_id"]
 
 
-async def test_two_models_that_name_each_other_at_once_do_not_make_a_ring(http: httpx.AsyncClient) -> None:
+async def test_two_halves_of_a_ring_at_once_do_not_close_it(http: httpx.AsyncClient) -> None:
+    """Neither locks a model of the other's."""
+
+    async def follow(one: dict[str, Any], other: dict[str, Any]) -> httpx.Response:
+        return await http.patch(f"/api/v1/models/{one['id']}", json={"replacement_model_id": other["id"]})
+
     for _ in range(5):
-        pair = [await a_model(http) for _ in range(2)]
-        answers = await asyncio.gather(
-            *(
-                http.patch(f"/api/v1/models/{each['id']}", json={"replacement_model_id": other["id"]})
-                for each, other in (pair, reversed(pair))
-            )
-        )
+        one, two, three, four = [await a_model(http) for _ in range(4)]
+        await follow(two, three)
+        await follow(four, one)
+        answers = await asyncio.gather(follow(one, two), follow(three, four))
         assert sorted(answer.status_code for answer in answers) == [200, 422]
 
 
@@ -282,6 +284,17 @@ async def test_however_many_set_the_default_at_once_one_holds_it(http: httpx.Asy
     assert len(held) == 1
 
 
+async def test_a_default_that_is_set_while_it_is_changed_is_both(http: httpx.AsyncClient) -> None:
+    for number in range(5):
+        model = await a_model(http)
+        path = f"/api/v1/models/{model['id']}"
+        await asyncio.gather(
+            http.patch(path, json={"custom_name": f"changed {number}"}), http.post(f"{path}/set-default")
+        )
+        found = await shown(http, path)
+        assert (found["custom_name"], found["is_default"], found["version"]) == (f"changed {number}", True, 3)
+
+
 async def test_the_default_of_a_type_stays_of_that_type(http: httpx.AsyncClient, opened: Database) -> None:
     supplier = await a_supplier(http)
     await listed(opened, supplier, 1, model_type="language")
@@ -295,7 +308,7 @@ async def test_the_default_of_a_type_stays_of_that_type(http: httpx.AsyncClient,
     assert (found["model_type"], found["is_default"]) == ("language", True)
 
 
-@pytest.mark.parametrize("key", [str(new_id()), "vendor/nothing"])
+@pytest.mark.parametrize("key", ["01a1fd14-c71e-70a4-8b3b-2f01a8520c83", "vendor/nothing"])
 async def test_a_default_that_is_not_there_is_not_found(http: httpx.AsyncClient, key: str) -> None:
     assert (await http.post(f"/api/v1/models/{key}/set-default")).status_code == 404
 
