@@ -20,6 +20,8 @@ from servers import FreshDatabase, prepare_template
 from testing_bus import LocalBus, local_bus
 
 MODELS, SUPPLIERS = 5_000, 20
+EVENTS = 1_000
+"""Few, for the relay tells them all when it starts, and nothing else should run then."""
 START_S = 60.0
 MIB = 1024 * 1024
 
@@ -59,7 +61,7 @@ async def large_catalog(
     try:
         databases = await prepare_template(server.url)
         async with databases.fresh() as fresh, local_bus(directory) as bus:
-            await fill(fresh.superuser(), models=models, suppliers=suppliers)
+            await fill(fresh.superuser(), models=models, suppliers=suppliers, events=EVENTS)
             async with _process(directory, fresh, bus) as started:
                 yield started
     finally:

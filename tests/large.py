@@ -55,12 +55,13 @@ _MADE = (
 _TOLD = """
     INSERT INTO catalog.outbox (revision, epoch, id, type, subject, schema_version, body, recorded_at)
     SELECT head.version + place, head.epoch, uuidv7(), 'catalog.synced', sources.id, '1-0', '{}', now()
-    FROM (SELECT id, row_number() OVER () AS place FROM catalog.sources) AS sources, catalog.catalog_head AS head
+    FROM (SELECT id, row_number() OVER () AS place FROM catalog.sources LIMIT $1::int) AS sources,
+        catalog.catalog_head AS head
     """
 
 
-async def fill(superuser_url: str, *, models: int, suppliers: int) -> None:
-    """Fill an empty catalog: every supplier offers every model; what was told of it is kept in the outbox."""
+async def fill(superuser_url: str, *, models: int, suppliers: int, events: int) -> None:
+    """Fill an empty catalog: every supplier offers every model; the outbox holds that many events."""
     connection = await asyncpg.connect(superuser_url)
     try:
         async with connection.transaction():
@@ -68,7 +69,7 @@ async def fill(superuser_url: str, *, models: int, suppliers: int) -> None:
                 sizes = {"catalog.suppliers (": suppliers, "catalog.models (": models}
                 given = [size for table, size in sizes.items() if f"INSERT INTO {table}" in statement]
                 await connection.execute(statement, *given)
-            await connection.execute(_TOLD)
+            await connection.execute(_TOLD, events)
             await connection.execute(
                 "UPDATE catalog.catalog_head SET version = (SELECT max(revision) FROM catalog.outbox)"
             )

@@ -14,12 +14,12 @@ from modelbus.catalog.app import create_app
 from running import ADMIN_TOKEN, serving
 from servers import Databases
 
-WRITES = [route for route in write_routes("PATCH", "PUT", "DELETE", "POST") if route[1].count("{")]
+TOKEN = ("DELETE", "/api/v1/auth/tokens/{token_id}")
+WRITES = [route for route in write_routes("PATCH", "PUT", "DELETE", "POST") if "{" in route[1] and route != TOKEN]
 UNCONDITIONAL = {
     ("POST", "/api/v1/tags/{tag_id}/preview"): "changes nothing",
     ("PUT", "/api/v1/users/{user_id}/password"): "has one transaction to look, and another to write",
     ("DELETE", "/api/v1/users/{user_id}/sessions"): "sessions have no version",
-    ("DELETE", "/api/v1/auth/tokens/{token_id}"): "a token never changes",
     ("DELETE", "/api/v1/auth/signing-keys/{key_id}"): "a signing key never changes",
 }
 """Paths on a thing whose version says nothing of what they do; they refuse conditions."""
@@ -69,9 +69,8 @@ async def test_a_version_that_is_not_the_newest_changes_nothing_and_the_newest_d
 @pytest.mark.parametrize("route", UNCONDITIONAL, ids=names(list(UNCONDITIONAL)))
 async def test_a_condition_that_can_not_be_compared_is_refused(http: httpx.AsyncClient, route: tuple[str, str]) -> None:
     if route[1].startswith("/api/v1/auth"):
-        noun, is_token = route[1].rpartition("/")[0], "tokens" in route[1]
-        bodies = [{"name": name, "role": "viewer"} if is_token else None for name in ("one", "other")]
-        made, _newer = [await http.post(noun, json=body) for body in bodies]
+        noun = route[1].rpartition("/")[0]
+        made, _newer = [await http.post(noun) for _ in range(2)]
         write = Write(route[0], route[1], f"{noun}/{made.json()['id']}", None)
     else:
         write = await prepare(http, *route)
@@ -81,6 +80,15 @@ async def test_a_condition_that_can_not_be_compared_is_refused(http: httpx.Async
 
     assert (answer.status_code, answer.json()["code"]) == (400, "condition_not_taken"), answer.text
     assert await standing(http) == before
+
+
+async def test_a_token_of_another_version_is_not_revoked(http: httpx.AsyncClient) -> None:
+    made = (await http.post(f"{V1}/auth/tokens", json={"name": "one", "role": "viewer"})).json()
+
+    stale = await http.delete(f"{V1}/auth/tokens/{made['id']}", headers={"If-Match": '"999999"'})
+    fresh = await http.delete(f"{V1}/auth/tokens/{made['id']}", headers={"If-Match": f'"{made["version"]}"'})
+
+    assert (stale.status_code, fresh.status_code) == (412, 204)
 
 
 @pytest.mark.parametrize("noun", ["suppliers", "models", "scopes", "users", "tags", "restore", "auth/login"])

@@ -47,7 +47,7 @@ QUESTIONS = {
 @pytest.fixture(scope="module")
 async def large(databases: Databases) -> AsyncIterator[FreshDatabase]:
     async with databases.fresh() as fresh:
-        await fill(fresh.superuser(), models=MODELS, suppliers=SUPPLIERS)
+        await fill(fresh.superuser(), models=MODELS, suppliers=SUPPLIERS, events=MODELS * SUPPLIERS)
         yield fresh
 
 

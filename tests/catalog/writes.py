@@ -176,7 +176,7 @@ def _maker(noun: str) -> Callable[[httpx.AsyncClient], Awaitable[dict[str, Any]]
 async def _price(http: httpx.AsyncClient) -> dict[str, Any]:
     """Make a price that is in force, and one to come; what has a version is all that its model is charged."""
     coming = await _new_price(http, {})
-    await post(http, "prices", {name: value for name, value in coming.items() if name != "valid_from"})
+    await post(http, "prices", {"model_id": coming["model_id"], "prices": {"input": "3"}})
     prices = await post(http, "prices", coming)
     owner = prices["model_id"]
     return {

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from typing import IO, Any
@@ -29,8 +29,11 @@ from modelbus.catalog.domain.history_errors import (
     SecretNotOpenedError,
     WrongPassphraseError,
 )
+from modelbus.catalog.domain.models import Model
+from modelbus.catalog.domain.prices import Schedule
+from modelbus.catalog.domain.things import Thing
 from modelbus.catalog.store import export as store
-from modelbus.catalog.store import history, things
+from modelbus.catalog.store import history, prices, things
 from modelbus.catalog.store.export import RowMalformedError, RowReader
 from modelbus.catalog.store.tables import outbox
 from modelbus.chassis.outbox import record
@@ -38,6 +41,10 @@ from modelbus.chassis.secrets import Vault, WrongMasterKeyError, vault_of
 from modelbus.contracts.catalog import CatalogReset
 
 KEPT_AT_ONCE = 2000
+FILLED_AT_ONCE = 1000
+
+type _Reader = Callable[[AsyncSession], AsyncIterator[Sequence[Any]]]
+
 _NEVER = (0, None)
 _REFUSED_STATES = ("22", "23")
 """PostgreSQL's classes for values that can't be stored, and for constraints that do not hold."""
@@ -149,7 +156,9 @@ async def _fill(session: AsyncSession, told: dict[str, list[msgspec.Raw]], keys:
     for table in store.EXPORTED:
         rows = _rows(table, told.get(table.name, []), keys)
         try:
-            await store.fill(session, table, rows)
+            # Some at a time: the service answers others in between.
+            for some in batched(rows, FILLED_AT_ONCE):
+                await store.fill(session, table, iter(some))
             await store.check_constraints(session)
         except (DBAPIError, asyncpg.PostgresError) as error:
             raise _refusal(table.name, error) from error
@@ -186,6 +195,7 @@ async def _check(session: AsyncSession, *, had_admin: bool) -> None:
     lost = await store.find_cycle(session)
     if lost is not None:
         raise ExportMalformedError(f"tables.categories: {lost} is under itself")
+    await _check_tellable(session)
     if had_admin and not await store.has_admin(session):
         raise RestoreLocksOutError
 
@@ -209,22 +219,38 @@ async def _keep_versions(session: AsyncSession, lived: dict[str, dict[UUID, int]
 
 
 async def _keep_restored(session: AsyncSession, kind: str, by: By) -> None:
-    read, tell = KINDS[kind]
-    try:
-        async for some in portions(read(session)):
-            newest = await history.newest_documents(session, kind, [thing.id for thing in some])
-            for thing in some:
-                # What the world could not be told can't be meant.
-                tell(thing)
-            kept = [
-                version_row(
-                    Which(kind, thing.id, thing.version), newest.get(thing.id, _NEVER)[1], document_of(thing), by
-                )
-                for thing in some
-            ]
-            await history.insert_versions(session, kept)
-    except ValueError as error:
-        raise ExportMalformedError(f"a {kind} can't be meant so: {_short(error)}") from error
+    async for some in _READ.get(kind, _everything_of(kind))(session):
+        newest = await history.newest_documents(session, kind, [thing.id for thing in some])
+        kept = [
+            version_row(Which(kind, thing.id, thing.version), newest.get(thing.id, _NEVER)[1], document_of(thing), by)
+            for thing in some
+        ]
+        await history.insert_versions(session, kept)
+
+
+def _everything_of(kind: str) -> _Reader:
+    read, _tell = KINDS[kind]
+    return lambda session: portions(read(session))
+
+
+async def _every_schedule(session: AsyncSession) -> AsyncIterator[Sequence[Thing]]:
+    """Read all prices of each model and source: those have versions, and what is told of them is one of each."""
+    for some in batched(await things.living(session, Schedule.KIND), KEPT_AT_ONCE):
+        models = await things.hold_things(session, Model.KIND, some)
+        charged = await prices.schedules_of(session, prices.CHARGES, [key for key in some if key in models])
+        costing = await prices.schedules_of(session, prices.COSTS, [key for key in some if key not in models])
+        yield [*charged.values(), *costing.values()]
+
+
+async def _check_tellable(session: AsyncSession) -> None:
+    """Refuse what the world could not be told: it can't be meant."""
+    for kind, (read, tell) in KINDS.items():
+        try:
+            async for some in portions(read(session)):
+                for thing in some:
+                    tell(thing)
+        except ValueError as error:
+            raise ExportMalformedError(f"a {kind} can't be meant so: {_short(error)}") from error
 
 
 def _short(error: ValueError) -> str:
@@ -247,6 +273,8 @@ def _unseal_password(row: dict[str, Any], keys: _Keys) -> None:
         row["password_hash"] = keys.outer.open(row["password_hash"])
 
 
+_READ: dict[str, _Reader] = {Schedule.KIND: _every_schedule}
+"""How what has versions is read, where that is not what is told."""
 _SECRETS: dict[str, Callable[[dict[str, Any], _Keys], None]] = {
     "credentials": _unseal_credential,
     "users": _unseal_password,

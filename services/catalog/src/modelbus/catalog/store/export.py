@@ -20,6 +20,7 @@ from modelbus.catalog.domain.complexity import Level
 from modelbus.catalog.domain.consumers import ConsumerKind
 from modelbus.catalog.domain.credentials import State
 from modelbus.catalog.domain.models import Lifecycle, ModelType, Tier
+from modelbus.catalog.domain.prices import PeriodState
 from modelbus.catalog.domain.sources import Health, Origin
 from modelbus.catalog.domain.suppliers import Protocol, SupplierKind
 from modelbus.catalog.store import tables
@@ -60,6 +61,11 @@ _WORDS: dict[tuple[str, str], type[StrEnum]] = {
     ("models", "tier"): Tier,
     ("models", "reason"): Reason,
     ("sources", "origin"): Origin,
+    ("sources", "cost_origin"): Origin,
+    ("charge_prices", "origin"): Origin,
+    ("charge_prices", "state"): PeriodState,
+    ("cost_prices", "origin"): Origin,
+    ("cost_prices", "state"): PeriodState,
     ("sources", "reason"): Reason,
     ("sources", "protocol"): Protocol,
     ("sources", "health"): Health,
