@@ -139,7 +139,7 @@ async def test_the_way_to_the_issuer_is_bound_to_the_browser_and_to_the_code(
 async def test_over_https_the_cookie_is_for_https_alone(database: FreshDatabase, issuer: ForgingIssuer) -> None:
     async with (
         a_catalog(database, issuer.url, public_url="https://catalog.example") as url,
-        httpx.AsyncClient(base_url=url) as browser,
+        httpx.AsyncClient(base_url=url, timeout=20) as browser,
     ):
         assert "Secure" in (await browser.get(LOGIN)).headers["set-cookie"]
 
@@ -215,7 +215,7 @@ async def test_what_comes_back_must_be_what_this_browser_set_out_for(
 ) -> None:
     away = await browser.get(LOGIN)
     location = issuer.authorize(away.headers["location"])
-    async with httpx.AsyncClient(base_url=catalog) as stranger:
+    async with httpx.AsyncClient(base_url=catalog, timeout=20) as stranger:
         without_cookie = await follow(stranger, location)
         await stranger.get(LOGIN)
         with_cookie_of_another = await follow(stranger, location)
@@ -271,7 +271,7 @@ async def test_the_claim_and_what_it_means_are_settings(
     means = {"boss": "admin", "hand": "viewer"}
     async with (
         a_catalog(database, issuer.url, oidc_role_claim=claim, oidc_roles=means) as url,
-        httpx.AsyncClient(base_url=url) as browser,
+        httpx.AsyncClient(base_url=url, timeout=20) as browser,
     ):
         assert (await signed_in(browser, issuer)).json()["user"]["role"] == role
 
@@ -409,7 +409,7 @@ async def test_an_issuer_that_misbehaves_is_named_as_the_one_who_does(
 
 
 async def test_an_issuer_that_is_away_is_an_outage_and_no_fault_of_ours(database: FreshDatabase) -> None:
-    async with a_catalog(database, "http://127.0.0.1:9") as url, httpx.AsyncClient(base_url=url) as browser:
+    async with a_catalog(database, "http://127.0.0.1:9") as url, httpx.AsyncClient(base_url=url, timeout=20) as browser:
         answer = await browser.get(LOGIN)
         garbage = await browser.get(ME, headers=bearer("a.b.c"))
 

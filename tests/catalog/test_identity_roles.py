@@ -174,7 +174,7 @@ async def test_a_path_without_a_row_is_for_admins_alone(database: FreshDatabase)
     app.include_router(forgotten, dependencies=[Depends(guard)])
     async with (
         serving(app) as url,
-        httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}) as http,
+        httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=20) as http,
     ):
         answers = [
             await http.get("/api/v1/forgotten", headers=shows(await a_session(http, role=role)))

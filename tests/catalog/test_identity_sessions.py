@@ -308,7 +308,7 @@ async def test_the_static_administrator_can_be_switched_off(http: httpx.AsyncCli
     token = (await http.post("/api/v1/auth/tokens", json={"name": "ci", "role": "admin"})).json()["token"]
     settings = settings_for(database, "nats://127.0.0.1:9", admin_token_accepted=False)
 
-    async with serving(create_app(settings)) as url, httpx.AsyncClient(base_url=url) as other:
+    async with serving(create_app(settings)) as url, httpx.AsyncClient(base_url=url, timeout=20) as other:
         assert (await other.get(ME, headers=bearer(ADMIN_TOKEN))).status_code == 401
         assert (await other.get(ME, headers=bearer(token))).status_code == 401
         assert (await other.get(ME, headers=shows(session))).status_code == 200

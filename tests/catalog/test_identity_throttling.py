@@ -24,7 +24,7 @@ async def test_an_account_waits_after_too_many_guesses_on_all_replicas_even_for_
     user, other = await a_user(http), await a_user(http)
     async with (
         serving(create_app(settings_for(database, "nats://127.0.0.1:9"))) as url,
-        httpx.AsyncClient(base_url=url) as replica,
+        httpx.AsyncClient(base_url=url, timeout=20) as replica,
     ):
         guesses = [
             await sign_in(one, user["name"], f"guess number {number}")
@@ -164,7 +164,7 @@ def test_the_address_is_the_last_that_no_proxy_of_ours_has(peer: str | None, for
 
 async def test_behind_a_proxy_of_ours_the_callers_address_counts(database: FreshDatabase) -> None:
     settings = settings_for(database, "nats://127.0.0.1:9", trusted_proxies="127.0.0.0/8")
-    async with serving(create_app(settings)) as url, httpx.AsyncClient(base_url=url) as proxy:
+    async with serving(create_app(settings)) as url, httpx.AsyncClient(base_url=url, timeout=20) as proxy:
         body = {"name": "nobody", "password": "a wrong guess"}
         await proxy.post(LOGIN, json=body, headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.7"})
 

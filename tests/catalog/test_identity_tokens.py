@@ -184,7 +184,7 @@ async def test_the_database_is_asked_about_a_token_once_a_second_at_most(
     token = (await a_token(http))["token"]
     await http.get(ME, headers=bearer(token))
 
-    async with httpx.AsyncClient(base_url=http.base_url, headers=bearer(token)) as program:
+    async with httpx.AsyncClient(base_url=http.base_url, headers=bearer(token), timeout=20) as program:
         started = asyncio.get_running_loop().time()
         answers = [await program.get(ME) for _ in range(200)]
         seconds = asyncio.get_running_loop().time() - started

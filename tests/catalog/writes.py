@@ -43,7 +43,7 @@ def write_routes(*methods: str) -> list[tuple[str, str]]:
         for noun in app.ROUTES
         for route in noun.routes.routes
         if isinstance(route, APIRoute)
-        for method in route.methods
+        for method in route.methods or ()
         if method in methods
     }
     return sorted(found)

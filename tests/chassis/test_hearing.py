@@ -9,10 +9,12 @@ import pytest
 from fastapi import FastAPI
 from nats.js.errors import NotFoundError
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.types import Receive, Scope, Send
 
 from builders import an_event
 from modelbus.catalog.store.tables import parking
 from modelbus.chassis import problems
+from modelbus.chassis.callers import Caller, Role
 from modelbus.chassis.database import Database
 from modelbus.chassis.hearing import Heard, Hearing
 from modelbus.chassis.ids import new_id
@@ -174,8 +176,17 @@ async def test_parked_messages_are_listed_retried_and_discarded_over_rest(
     app = FastAPI()
     app.include_router(parking.routes())
     problems.install(app, {})
+
+    async def as_administrator(scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["caller"] = Caller("administrator", Role.ADMIN)
+        await app(scope, receive, send)
+
     run = await tell(bus)
-    async with hearing(catalog_database, bus, listener), serving(app) as url, httpx.AsyncClient(base_url=url) as http:
+    async with (
+        hearing(catalog_database, bus, listener),
+        serving(as_administrator) as url,
+        httpx.AsyncClient(base_url=url) as http,
+    ):
         await eventually(parked)
         [item] = (await http.get("/api/v1/parked")).json()["items"]
 

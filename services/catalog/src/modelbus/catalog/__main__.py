@@ -98,6 +98,7 @@ def export(file: Path, passphrase_file: Path | None) -> None:
     """Write the whole configuration to a new file; without a passphrase its secrets stay under the master key."""
     import asyncio
     import os
+    from contextlib import ExitStack
 
     from modelbus.catalog.actions import versions
     from modelbus.catalog.actions.audit import audit_command
@@ -127,14 +128,13 @@ def export(file: Path, passphrase_file: Path | None) -> None:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror}") from error
-    try:
-        size = asyncio.run(work(descriptor))
-    except Refusal as refusal:
-        file.unlink()
-        raise ValueError(str(refusal)) from refusal
-    except BaseException:
-        file.unlink()
-        raise
+    with ExitStack() as unless_whole:
+        unless_whole.callback(file.unlink)
+        try:
+            size = asyncio.run(work(descriptor))
+        except Refusal as refusal:
+            raise ValueError(str(refusal)) from refusal
+        unless_whole.pop_all()
     print(f"{file} holds the whole configuration, {size} bytes")
 
 

@@ -154,18 +154,20 @@ def _open(sealing: Sealing, vault: Vault, passphrase: str | None) -> Vault:
 
 async def _fill(session: AsyncSession, told: dict[str, list[msgspec.Raw]], keys: _Keys) -> None:
     for table in store.EXPORTED:
-        rows = _rows(table, told.get(table.name, []), keys)
+        links: list[store.Link] = []
         try:
-            # Some at a time: the service answers others in between.
-            for some in batched(rows, FILLED_AT_ONCE):
+            # Some at a time, so that the service answers others in between.
+            for some in batched(_rows(table, told.get(table.name, []), keys, links), FILLED_AT_ONCE):
                 await store.fill(session, table, iter(some))
+            await store.link(session, table, links)
             await store.check_constraints(session)
         except (DBAPIError, asyncpg.PostgresError) as error:
             raise _refusal(table.name, error) from error
 
 
-def _rows(table: sa.Table, raws: Sequence[msgspec.Raw], keys: _Keys) -> Iterator[list[Any]]:
-    reader, unseal = RowReader(table), _SECRETS.get(table.name)
+def _rows(table: sa.Table, raws: Sequence[msgspec.Raw], keys: _Keys, links: list[store.Link]) -> Iterator[list[Any]]:
+    """Read rows; what of them names rows of the same table, which may come later, is put into `links` instead."""
+    reader, unseal, own = RowReader(table), _SECRETS.get(table.name), store.own_references(table)
     for place, raw in enumerate(raws):
         try:
             row = reader.read(raw)
@@ -175,6 +177,10 @@ def _rows(table: sa.Table, raws: Sequence[msgspec.Raw], keys: _Keys) -> Iterator
             raise ExportMalformedError(f"tables.{table.name}.{place}: {error}") from error
         except WrongMasterKeyError as error:
             raise SecretNotOpenedError(f"tables.{table.name}.{place}: its secret can't be opened") from error
+        for name in own:
+            if row[name] is not None:
+                links.append(store.Link(name, row["id"], row[name]))
+                row[name] = None
         yield list(row.values())
 
 

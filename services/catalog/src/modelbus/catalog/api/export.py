@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import IO, Annotated, Any
@@ -88,15 +89,14 @@ async def export_configuration(
     exporter = Exporter(request.app.state.vault, passphrase if secrets == Sealed.PASSPHRASE else None)
     # To a file first: what breaks off must not look whole, and no view of the database waits for a slow reader.
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the last of it is sent
-    try:
+    with ExitStack() as unless_sent:
+        unless_sent.callback(file.close)
         await write_export(session, exporter, file)
         done = f"GET {request.scope['route'].path}"
         await audit_reading(
             request.app.state.database, request.state.caller, done, request.url.path, secrets=secrets.value
         )
-    except BaseException:
-        file.close()
-        raise
+        unless_sent.pop_all()
     size = file.tell()
     file.seek(0)
     name = f"modelbus-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"

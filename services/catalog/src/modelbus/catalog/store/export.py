@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -153,6 +153,29 @@ async def clear(session: AsyncSession) -> None:
     """Take the configuration away, and what refers to it."""
     for table in (*DEPENDENT, *reversed(EXPORTED)):
         await session.execute(sa.delete(table))
+
+
+class Link(NamedTuple):
+    """A reference from one row of a table to another of the same."""
+
+    column: str
+    id: UUID
+    target: UUID
+
+
+def own_references(table: sa.Table) -> list[str]:
+    """Answer the columns by which rows of the table refer to others of it."""
+    return [key.parent.name for key in table.foreign_keys if key.column.table is table]
+
+
+async def link(session: AsyncSession, table: sa.Table, links: Sequence[Link]) -> None:
+    """Write references among rows of one table, once all of them are there."""
+    for name in own_references(table):
+        wanted = [{"from": each.id, "to": each.target} for each in links if each.column == name]
+        change = sa.update(table).where(table.c.id == sa.bindparam("from")).values({name: sa.bindparam("to")})
+        if wanted:
+            # The Core connection sends one prepared statement for all; the session would look for ORM classes.
+            await (await session.connection()).execute(change, wanted)
 
 
 async def fill(session: AsyncSession, table: sa.Table, rows: Iterator[Sequence[Any]]) -> None:
