@@ -20,6 +20,7 @@ from catalogs import settings_for
 from modelbus.catalog.app import create_app
 from modelbus.catalog.store.export import EXPORTED, LEFT_OUT, RowReader
 from modelbus.catalog.store.tables import metadata
+from modelbus.chassis.ids import new_id
 from modelbus.chassis.secrets import Vault, vault_of
 from running import ADMIN_TOKEN, MASTER_KEY, eventually, serving
 from servers import Databases, FreshDatabase
@@ -72,8 +73,9 @@ async def furnish(http: httpx.AsyncClient) -> None:
     await made(http, "access-keys", name="key", consumer_id=consumer["id"], **allowed)
     await made(http, "users", name="ada", role="admin", password="correct horse battery staple")
     await made(http, "auth/tokens", name="token", role="viewer")
-    for body in ({"model_id": one["id"]}, {"source_id": source["id"]}, {"model_id": one["id"], "valid_from": FUTURE}):
-        await made(http, "prices", prices={"input": "1.5", "output": "2"}, **body)
+    for each in ({"model_id": one["id"]}, {"source_id": source["id"]}):
+        await made(http, "prices", prices={"input": "1.5", "output": "2"}, **each)
+    await made(http, "prices", prices={"input": "3"}, model_id=one["id"], valid_from=FUTURE)
     await label(http, one)
     await http.patch(f"{V1}/models/{other['id']}", json={"description": "né à Zürich 🦉", "context_window": 7})
     # It names one that is written later.
@@ -271,7 +273,10 @@ BREAKINGS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda it: it["categories"][0].update(parent_id=it["categories"][0]["id"]),
         "tables.categories",
     ),
-    "prices that overlap": (lambda it: it["charge_prices"][0]["valid"].update(upper=None), "tables.charge_prices"),
+    "prices that overlap": (
+        lambda it: [row["valid"].update(lower="2020-01-01T00:00:00Z", upper=None) for row in it["charge_prices"]],
+        "tables.charge_prices",
+    ),
     "price below nothing": (lambda it: it["charge_prices"][0].update(input="-1"), "tables.charge_prices"),
     "dangling capability": (lambda it: it["models"][0].update(capabilities={str(uuid4()): {}}), "capability"),
     "doubled id": (lambda it: it["suppliers"].append(it["suppliers"][0]), "tables.suppliers"),
@@ -369,6 +374,26 @@ async def test_a_document_of_before_a_column_was_added_takes_its_default(
     model = again["tables"]["models"][0]
     assert (model["tier"], model["tag_ids"], model["parameters"], model["is_featured"]) == ("free", [], [], False)
     assert again["tables"]["chain_steps"][0]["triggers"] == ["any"]
+
+
+async def test_a_document_may_be_longer_than_other_bodies_within_a_limit_of_its_own(
+    http: httpx.AsyncClient, databases: Databases
+) -> None:
+    await a_model(http, description="x" * 9000)
+    document = await export(http)
+    model = document["tables"]["models"][0]
+    document["tables"]["models"] = [{**model, "id": str(new_id()), "name": f"m{n}"} for n in range(300)]
+    body = json.dumps(document).encode()
+    assert len(body) > 2 * 1024 * 1024
+
+    async with another_catalog(databases, max_document_bytes=len(body)) as (other, _database):
+        too_long = await restore(other, body + b" ")
+        elsewhere = await other.post(f"{V1}/models", content=body)
+        within = await restore(other, body)
+
+    assert (too_long.status_code, elsewhere.status_code) == (413, 413)
+    assert within.status_code == 200, within.text
+    assert within.json()["after"]["models"] == 300
 
 
 async def test_any_layout_of_the_document_is_read(http: httpx.AsyncClient, databases: Databases) -> None:

@@ -43,7 +43,7 @@ async def snapshot(
     return Response(body.content, media_type=JSON, headers=headers)
 
 
-@routes.get("/changes")
+@routes.get("/changes", responses={410: {"description": "The events are kept no longer: take a snapshot."}})
 async def changes(
     session: Reading, after: Annotated[int, Query(ge=0, le=2**63 - 1)], epoch: UUID | None = None
 ) -> Response:

@@ -16,7 +16,7 @@ from modelbus.catalog.domain.prices import Amounts, Period
 from modelbus.catalog.store import model_list, rows
 from modelbus.catalog.store.margins import cost_over, is_known, is_negative
 from modelbus.catalog.store.model_list import ModelFilter
-from modelbus.catalog.store.paging import Paging, page
+from modelbus.catalog.store.paging import BY_CREATION, Paging, page
 from modelbus.catalog.store.prices import charges_now
 from modelbus.catalog.store.tables import models
 
@@ -82,22 +82,32 @@ class PricedModel:
 
 async def list_prices(session: AsyncSession, wanted: PriceFilter, *, paging: Paging) -> list[PricedModel]:
     """List models that have a price, or should, one more than the page holds; one statement."""
+    # The page first: what its models cost is looked up for them alone.
+    paged = page(_matching(wanted, models.c.id), models, paging).subquery("paged")
     over = cost_over(wanted.over, wanted.blend)
-    query = _matching(wanted, over, *(models.c[name] for name in SHOWN)).add_columns(
-        *(column.label(f"charge_{column.name}") for column in charges_now.c),
-        *(over.c[name].label(f"over_{name}") for name in ("source_id", "supplier_id", "cost")),
+    query = (
+        sa.select(
+            *(models.c[name] for name in SHOWN),
+            *(column.label(f"charge_{column.name}") for column in charges_now.c),
+            *(over.c[name].label(f"over_{name}") for name in ("source_id", "supplier_id", "cost")),
+        )
+        .select_from(models.join(paged, paged.c.id == models.c.id))
+        .outerjoin(charges_now, charges_now.c.model_id == models.c.id)
+        .outerjoin(over, sa.true())
     )
-    return [_priced(row, wanted.blend) for row in await session.execute(page(query, models, paging))]
+    keys = [models.c.id] if paging.field == BY_CREATION else [models.c[paging.field], models.c.id]
+    query = query.order_by(*(key.desc() if paging.is_descending else key for key in keys))
+    return [_priced(row, wanted.blend) for row in await session.execute(query)]
 
 
 async def count_prices(session: AsyncSession, wanted: PriceFilter) -> int:
     """Count the models that the filter lets through."""
-    return await session.scalar(_matching(wanted, cost_over(wanted.over, wanted.blend), sa.func.count())) or 0
+    return await session.scalar(_matching(wanted, sa.func.count())) or 0
 
 
 async def ids_matching(session: AsyncSession, wanted: PriceFilter, *, limit: int) -> list[UUID]:
     """Answer the living models that the filter lets through, in order of creation."""
-    query = _matching(wanted, cost_over(wanted.over, wanted.blend), models.c.id).where(models.c.deleted_at.is_(None))
+    query = _matching(wanted, models.c.id).where(models.c.deleted_at.is_(None))
     return list(await session.scalars(query.order_by(models.c.id).limit(limit)))
 
 
@@ -108,17 +118,17 @@ async def costs_over(session: AsyncSession, model_ids: Collection[UUID], basis: 
     return {row.id: Amounts.read(row.cost) for row in await session.execute(query)}
 
 
-def _matching(wanted: PriceFilter, over: sa.FromClause, *columns: Any) -> sa.Select[Any]:
+def _matching(wanted: PriceFilter, *columns: Any) -> sa.Select[Any]:
     is_priced = charges_now.c.model_id.is_not(None)
-    query = sa.select(*columns).select_from(
-        models.outerjoin(charges_now, charges_now.c.model_id == models.c.id).outerjoin(over, sa.true())
-    )
-    query = query.where(models.c.is_available | is_priced, *model_list.criteria(wanted.models))
+    joined = models.outerjoin(charges_now, charges_now.c.model_id == models.c.id)
+    criteria = [models.c.is_available | is_priced, *model_list.criteria(wanted.models)]
     if wanted.state is not None:
-        query = query.where(*model_list.price_criteria(wanted.state, is_priced))
+        criteria += model_list.price_criteria(wanted.state, is_priced)
     if wanted.margin is not None:
-        query = query.where(_signs(over)[wanted.margin])
-    return query
+        over = cost_over(wanted.over, wanted.blend)
+        joined = joined.outerjoin(over, sa.true())
+        criteria.append(_signs(over)[wanted.margin])
+    return sa.select(*columns).select_from(joined).where(*criteria)
 
 
 def _signs(over: sa.FromClause) -> dict[MarginSign, sa.ColumnElement[bool]]:
