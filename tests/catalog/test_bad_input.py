@@ -168,7 +168,9 @@ async def test_a_taken_name_is_refused(http: httpx.AsyncClient) -> None:
 async def test_models_and_chains_share_one_space_of_names(http: httpx.AsyncClient) -> None:
     model = await a_model(http)
     steps = [{"model_id": model["id"]}]
-    assert (await http.post("/api/v1/fallback-chains", json={"name": "smart", "steps": steps})).status_code == 201
+    assert (
+        await http.post("/api/v1/fallback-chains", json={"name": "smart", "steps": steps}, params={"force": True})
+    ).status_code == 201
 
     for change in ({"name": "smart"}, {"name": "vendor/other", "aliases": ["smart"]}):
         answer = await http.post("/api/v1/models", json=change)
