@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any
 
 import uvloop
-from benchmarks import applying, catalog_at_size, listing_at_size, propagation, starting, syncing, throughput
+from benchmarks import applying, bulk_change, catalog_at_size, listing_at_size, propagation, starting, syncing, throughput
 from benchmarks.surroundings import Surroundings, machine
 from benchmarks.tables import Say, Table, between_markers
 
@@ -33,6 +33,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "syncing": syncing.measure,
     "throughput": throughput.measure,
     "catalog_at_size": catalog_at_size.measure,
+    "bulk_change": bulk_change.measure,
     "listing_at_size": listing_at_size.measure,
 }
 

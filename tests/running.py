@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import uvicorn
@@ -20,9 +20,7 @@ async def serving(app: Any) -> AsyncIterator[str]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
-    # The test process has its own signal handling; a service that fails stops its server by SIGTERM.
-    server.capture_signals = _no_signals  # type: ignore[method-assign]
+    server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await eventually(lambda: server.started or task.done())
@@ -30,19 +28,25 @@ async def serving(app: Any) -> AsyncIterator[str]:
             task.result()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.stopping.set()
         await task
         listener.close()
 
 
-class _NoSignals:
-    def __enter__(self) -> None: ...
+class _Server(uvicorn.Server):
+    """A server that stops when it is told to, not when it next looks, as there are thousands."""
 
-    def __exit__(self, *_: object) -> None: ...
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
 
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.stopping.wait()
 
-def _no_signals() -> Any:
-    return _NoSignals()
+    def capture_signals(self) -> Any:
+        """Leave signals to the test process; a service that fails stops its server by SIGTERM."""
+        return nullcontext()
 
 
 async def eventually(claim: Callable[[], Any], *, within_s: float = DEADLINE_S) -> Any:

@@ -219,7 +219,7 @@ async def test_commands_leave_a_line_too(http: httpx.AsyncClient, database: Fres
 
     assert (made["action"], made["changes"], made["caller_role"]) == ("command create-admin", 1, "system")
     assert sealed["action"] == "command reseal"
-    assert sealed["detail"]["credentials"] == 1
+    assert sealed["detail"]["credentials.sealed"] == 1
 
 
 async def test_discarding_a_parked_message_leaves_a_line(http: httpx.AsyncClient, database: FreshDatabase) -> None:
