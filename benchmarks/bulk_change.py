@@ -37,9 +37,7 @@ async def measure(directory: Path, say: Say) -> Table:
         return _table(took, catalog.resident_mb)
 
 
-async def _changed(
-    catalog: LargeCatalog, connection: Connection, change: dict[str, Any]
-) -> tuple[float, float, int]:
+async def _changed(catalog: LargeCatalog, connection: Connection, change: dict[str, Any]) -> tuple[float, float, int]:
     """Answer the seconds until the answer, those until the last event is in the stream, and the events."""
     client = await catalog.bus.client()
     try:

@@ -68,7 +68,9 @@ async def measure(directory: Path, say: Say) -> Table:
         known = await _known(connection)
         snapshots = await _snapshots(connection, known["source"])
         say(f"asking {ASKED} times for each of {len(PAGES)} things")
-        pages = {name: await _ask(catalog, connection, _asking(connection, paths, known)) for name, paths in PAGES.items()}
+        pages = {
+            name: await _ask(catalog, connection, _asking(connection, paths, known)) for name, paths in PAGES.items()
+        }
         pages["the selector, not modified"] = await _ask(catalog, connection, [await _unmodified(connection, known)])
         say(f"{CHANGES_PER_S} changes a second for {STREAM_S:.0f} s, with {FOLLOWERS} followers")
         stream = await _stream(catalog, known["source"])

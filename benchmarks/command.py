@@ -11,7 +11,16 @@ from time import perf_counter
 from typing import Any
 
 import uvloop
-from benchmarks import applying, bulk_change, catalog_at_size, listing_at_size, propagation, starting, syncing, throughput
+from benchmarks import (
+    applying,
+    bulk_change,
+    catalog_at_size,
+    listing_at_size,
+    propagation,
+    starting,
+    syncing,
+    throughput,
+)
 from benchmarks.surroundings import Surroundings, machine
 from benchmarks.tables import Say, Table, between_markers
 

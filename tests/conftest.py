@@ -3,14 +3,29 @@
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 
+import httpx
 import pytest
 
 import servers
+from engines import KeptEngine
 from modelbus.launcher.directories import public_temporary_directory
 from modelbus.launcher.postgres import start_postgres
 from testing_bus import LocalBus, local_bus
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _made_once() -> Iterator[None]:
+    """Do once what a process does once, not for each service of each test.
+
+    Reading the file of all authorities for a client takes 20 ms, compiling the statements of a service 100 and more.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
+        patched.setattr("modelbus.chassis.database.create_async_engine", KeptEngine)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +56,8 @@ async def databases(postgres_url: str) -> servers.Databases:
 @pytest.fixture
 async def database(databases: servers.Databases) -> AsyncIterator[servers.FreshDatabase]:
     """A migrated database of this test alone."""
-    async with databases.fresh() as fresh:
-        yield fresh
+    async with databases.lent() as lent:
+        yield lent
 
 
 @pytest.fixture

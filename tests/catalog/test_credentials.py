@@ -41,7 +41,7 @@ async def opened(database: FreshDatabase) -> AsyncIterator[Database]:
     await catalog.close()
 
 
-def soon(**after: int) -> datetime:
+def ahead(**after: int) -> datetime:
     """Answer a time that lies ahead of the test, however long ago the others began."""
     return datetime.now(UTC).replace(microsecond=0) + timedelta(**after)
 
@@ -199,7 +199,7 @@ async def test_the_same_seen_twice_is_told_once_and_makes_no_version(
     http: httpx.AsyncClient, told: Told, opened: Database, database: FreshDatabase
 ) -> None:
     made = await a_credential(http, (await a_supplier(http))["id"])
-    until = soon(minutes=5)
+    until = ahead(minutes=5)
 
     for _ in range(3):
         await see(opened, made, State.COOLING, until=until)
@@ -220,7 +220,7 @@ async def test_a_cooling_credential_leaves_its_sources_as_they_are_and_a_dead_on
     supplier, model = await a_served_supplier(http)
     one, two = await a_credential(http, supplier["id"]), await a_credential(http, supplier["id"])
 
-    await see(opened, one, State.COOLING, until=soon(minutes=5))
+    await see(opened, one, State.COOLING, until=ahead(minutes=5))
     await see(opened, two, State.DEAD, reason="answered 401")
     assert await reason_of(http, model) is None
     await see(opened, one, State.DEAD, reason="answered 402")
@@ -261,7 +261,7 @@ async def test_a_credential_that_has_cooled_off_is_ok_by_the_clock_and_told_so(
     supplier = await a_supplier(http)
     soon, later = await a_credential(http, supplier["id"]), await a_credential(http, supplier["id"])
     for credential in (soon, later):
-        await see(opened, credential, State.COOLING, until=soon(hours=1))
+        await see(opened, credential, State.COOLING, until=ahead(hours=1))
     connection = await asyncpg.connect(database.superuser())
     passed = "UPDATE catalog.credentials SET state_until = now() - interval '1 second' WHERE id = $1::text::uuid"
     await connection.execute(passed, soon["id"])
