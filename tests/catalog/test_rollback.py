@@ -9,7 +9,7 @@ import pytest
 
 from builders import a_model, a_served_model, a_source, a_supplier, shown
 from catalogs import Told
-from modelbus.catalog.api.versions import PATHS
+from modelbus.catalog.api.history_paths import PATHS
 from modelbus.contracts.catalog import ChainChanged, ModelAvailable, ModelChanged, ScopeChanged
 from servers import FreshDatabase
 

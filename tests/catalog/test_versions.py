@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from builders import a_credential, a_model, a_source, a_supplier, shown
 from modelbus.catalog.actions.listings import apply_listing
 from modelbus.catalog.actions.versions import write
-from modelbus.catalog.api.versions import PATHS
+from modelbus.catalog.api.history_paths import PATHS
 from modelbus.catalog.store.tables import outbox, versions
 from modelbus.chassis.callers import Caller
 from modelbus.chassis.database import Database

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from builders import a_model, a_served_model, a_supplier
 from modelbus.catalog import app
-from modelbus.catalog.api.versions import PATHS
+from modelbus.catalog.api.history_paths import PATHS
 
 V1 = "/api/v1"
 PASSWORD = "correct horse battery staple"

@@ -2,10 +2,13 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from modelbus.chassis.callers import Caller
@@ -14,6 +17,8 @@ from modelbus.chassis.outbox import Outbox
 STATEMENT_TIMEOUT_MS = 60_000
 LOCK_TIMEOUT_MS = 15_000
 CONNECT_TIMEOUT_S = 5
+TRUSTED_S = 5.0
+"""How long a connection that nobody uses is taken for alive; a server that stops says so at once."""
 
 type Finish = Callable[[AsyncSession], Awaitable[None]]
 """What is written at the end of every transaction, just before its events."""
@@ -35,8 +40,6 @@ class Database:
             pool_size=pool,
             max_overflow=0,
             pool_timeout=10,
-            # A restarted server leaves dead connections in the pool; one round trip finds them.
-            pool_pre_ping=True,
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
             connect_args={
@@ -49,7 +52,14 @@ class Database:
                 },
             },
         )
+        event.listen(self._engine.sync_engine, "checkin", _note_time)
+        event.listen(self._engine.sync_engine, "checkout", _look_whether_alive)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False, autoflush=False)
+        self._readings = async_sessionmaker(
+            self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
+            expire_on_commit=False,
+            autoflush=False,
+        )
 
     @asynccontextmanager
     async def transaction(self, caller: Caller | None = None) -> AsyncIterator[AsyncSession]:
@@ -69,8 +79,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open one consistent view that PostgreSQL itself refuses to write through."""
-        async with self._sessions() as session, session.begin():
-            await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        async with self._readings() as session, session.begin():
             yield session
 
     async def problem(self) -> str | None:
@@ -85,6 +94,21 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+def _note_time(_connection: Any, record: Any) -> None:
+    record.info["returned_at"] = monotonic()
+
+
+def _look_whether_alive(connection: Any, record: Any, _proxy: Any) -> None:
+    """Have a dead connection replaced. To ask the server at each use would double the trips of a short answer."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+    if monotonic() - record.info.get("returned_at", monotonic()) > TRUSTED_S:
+        try:
+            connection.ping()
+        except Exception as error:
+            raise DisconnectionError from error
 
 
 def plain_dsn(url: str) -> str:

@@ -1,13 +1,13 @@
 """Parked messages: what could not be handled, kept with the reason until an administrator retries or discards it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, params
 from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import insert
 
@@ -143,9 +143,9 @@ class Parking:
         assert self._database is not None  # noqa: S101 - keep_in() is part of assembly
         return self._database
 
-    def routes(self) -> APIRouter:
-        """Answer the administrator's paths to the parked messages."""
-        routes = APIRouter(prefix="/api/v1/parked", tags=["parked"])
+    def routes(self, guards: Sequence[params.Depends] = ()) -> APIRouter:
+        """Answer the administrator's paths to the parked messages, behind the guards."""
+        routes = APIRouter(prefix="/api/v1/parked", tags=["parked"], dependencies=guards)
 
         @routes.get("")
         async def list_parked(limit: int = 50, cursor: UUID | None = None) -> ParkedPage:

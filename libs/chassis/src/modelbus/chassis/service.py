@@ -1,7 +1,6 @@
 """A service's outer shape: one FastAPI app with the common doors, and a server that stops within bounds."""
 
 import asyncio
-import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -25,6 +24,7 @@ from modelbus.chassis.idempotency import claim_for
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.logs import configure_logs, logger
 from modelbus.chassis.loops import stop
+from modelbus.chassis.memory import settle
 from modelbus.chassis.outbox import committed_revision
 from modelbus.chassis.settings import ServiceSettings
 
@@ -160,7 +160,7 @@ def build(  # noqa: PLR0913 - the eight things in which services differ
         redoc_url=None,
     )
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
-    app.include_router(health.routes(checks))
+    app.router.routes.extend(health.routes(checks).routes)
     problems.install(app, statuses)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger=larger_bodies)
     app.add_middleware(
@@ -209,10 +209,7 @@ def serve(app: Any, settings: ServiceSettings) -> None:
 
     Ends with exit code 0, or with `EXIT_JOB_FAILED` where a job of the service failed.
     """
-    # What assembly has made stays for good; a full collection that walks it would stop every request for a tenth
-    # of a second.
-    gc.collect()
-    gc.freeze()
+    settle()
     # The server raises the signal that stopped it once more when all is closed; by then it is ours to answer.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(EXIT_JOB_FAILED if _failed_jobs else 0))

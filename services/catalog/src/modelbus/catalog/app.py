@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache, partial
+from functools import partial
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import FastAPI
 
 from modelbus.catalog import events, jobs
 from modelbus.catalog.actions.admission import Admissions
@@ -23,7 +23,6 @@ from modelbus.catalog.api import (
     categories,
     chains,
     complexity,
-    conditions,
     consumers,
     credentials,
     export,
@@ -52,6 +51,7 @@ from modelbus.catalog.api import (
     users,
     versions,
 )
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.problems import STATUSES
 from modelbus.catalog.clients.issuer import Issuer
 from modelbus.catalog.clients.sync import SyncClient
@@ -102,18 +102,6 @@ ROUTES = (
     oidc,
     users,
 )
-
-
-@cache
-def all_routes() -> APIRouter:
-    """Answer every path, behind its guards.
-
-    They are the same for all apps of a process, which is for tests: FastAPI takes half a second to work them out.
-    """
-    routes = APIRouter(dependencies=[Depends(roles.guard), Depends(conditions.refuse_unheeded)])
-    routes.include_router(paths.in_order(noun.routes for noun in ROUTES))
-    routes.include_router(parking.routes())
-    return routes
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -195,5 +183,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.selector = Selector(the_feed)
     app.state.vault, app.state.desk, app.state.issuer = vault, desk, issuer
     app.state.trusted_proxies, app.state.public_url = settings.proxies(), settings.public_url
-    app.router.routes.extend(all_routes().routes)
+    app.router.routes.extend(paths.in_order(noun.routes for noun in ROUTES).routes)
+    app.router.routes.extend(parking.routes(GUARDS).routes)
     return app

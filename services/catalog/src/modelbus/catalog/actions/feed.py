@@ -31,6 +31,7 @@ from modelbus.catalog.store import (
     tags,
 )
 from modelbus.catalog.store import changes as store
+from modelbus.chassis import memory
 from modelbus.chassis.database import Database
 from modelbus.chassis.logs import logger
 from modelbus.chassis.outbox import Head as Position
@@ -148,6 +149,8 @@ class Feed:
         except (GapError, msgspec.DecodeError) as error:
             log.info("the feed is read from the tables", reason=str(error), revision=position.revision)
             self._replica = await _read(session, position)
+            if sum(map(len, self._replica.records.values())) >= memory.MANY:
+                memory.settle()
         return position
 
     async def _follow(self, session: AsyncSession, held: Replica, revision: int) -> None:

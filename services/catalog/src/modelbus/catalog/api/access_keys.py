@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from modelbus.catalog.actions import access_keys as actions
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.limits import AtOnce, Budgets, BudgetsView, RequestsPerMinute, ScopeSet, TokensPerMinute
 from modelbus.catalog.api.references import ModelSet, WarningView
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, View, page_of
@@ -16,7 +17,7 @@ from modelbus.catalog.store.access_keys import AccessKeyFilter
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/access-keys", tags=["access keys"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/access-keys", tags=["access keys"], route_class=OnceRoute, dependencies=GUARDS)
 
 DAY_S = 24 * 3600
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from modelbus.catalog.actions import api_tokens as actions
 from modelbus.catalog.api.access_keys import Time
 from modelbus.catalog.api.auth import Admitted
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.users import RoleName
 from modelbus.catalog.api.views import ByName, Input, Name, Page, Shown, View, page_of
 from modelbus.catalog.store import api_tokens as store
@@ -16,7 +17,7 @@ from modelbus.chassis.callers import Role
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/auth/tokens", tags=["API tokens"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/auth/tokens", tags=["API tokens"], route_class=OnceRoute, dependencies=GUARDS)
 
 
 class NewApiToken(Input):

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import StreamingResponse
 
 from modelbus.catalog.actions.audit import every_line
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.history import Caller, Newest, Since, Until, VersionView, shown_version
 from modelbus.catalog.api.views import Page, View
 from modelbus.catalog.store import history as store
@@ -20,7 +21,7 @@ from modelbus.catalog.store.history import AuditFilter, AuditLine, VersionFilter
 from modelbus.catalog.store.newest_first import NewestFirst, cursor_of
 from modelbus.chassis.service import Reading
 
-routes = APIRouter(prefix="/api/v1/audit", tags=["audit"])
+routes = APIRouter(prefix="/api/v1/audit", tags=["audit"], dependencies=GUARDS)
 
 SHOWN_CHANGES = 200
 FIELDS = ("id", "at", "caller_id", "caller_name", "caller_role", "action", "outcome", "request_id", "changes", "detail")

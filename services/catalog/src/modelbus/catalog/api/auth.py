@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from modelbus.catalog.actions import sessions as actions
 from modelbus.catalog.actions.attempts import Attempt
 from modelbus.catalog.actions.sessions import Desk, Granted
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.users import UserView
 from modelbus.catalog.api.views import Input, Name, View
 from modelbus.catalog.api.visitors import Address
@@ -17,7 +18,7 @@ from modelbus.chassis.auth import Admission, Means
 from modelbus.chassis.callers import Role
 from modelbus.chassis.service import Transaction
 
-routes = APIRouter(prefix="/api/v1/auth", tags=["signing in"])
+routes = APIRouter(prefix="/api/v1/auth", tags=["signing in"], dependencies=GUARDS)
 
 JWKS_HELD_S = 60
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from modelbus.catalog.actions import capabilities as actions
 from modelbus.catalog.actions import model_labels
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.labels import ByModel, Config, Force, Search, Word
 from modelbus.catalog.api.references import each_once
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
@@ -18,7 +19,7 @@ from modelbus.catalog.store.capabilities import CapabilityFilter
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/capabilities", tags=["capabilities"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/capabilities", tags=["capabilities"], route_class=OnceRoute, dependencies=GUARDS)
 
 DataTypes = Annotated[list[DataType], Field(min_length=1, max_length=len(DataType)), AfterValidator(each_once)]
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from modelbus.catalog.actions import categories as actions
 from modelbus.catalog.actions import model_labels
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.labels import ByModel, Force, Search, Word
 from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, Text, View, page_of, sorted_by
 from modelbus.catalog.domain.categories import depth_first
@@ -21,7 +22,7 @@ from modelbus.catalog.store.paging import Paging
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/categories", tags=["categories"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/categories", tags=["categories"], route_class=OnceRoute, dependencies=GUARDS)
 
 Position = Annotated[int, Field(ge=0, le=1_000_000)]
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.actions import chains as actions
 from modelbus.catalog.actions import default_chains as defaults
 from modelbus.catalog.actions.default_chains import Outcome
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.older_shapes import Compat, OlderStepView, beside
 from modelbus.catalog.api.references import ReferenceView, Wanted, WarningView, each_once
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
@@ -21,7 +22,9 @@ from modelbus.catalog.store.older_shapes import older_steps
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/fallback-chains", tags=["fallback chains"], route_class=OnceRoute)
+routes = APIRouter(
+    prefix="/api/v1/fallback-chains", tags=["fallback chains"], route_class=OnceRoute, dependencies=GUARDS
+)
 
 MOST_FEATURES = 50
 ChainName = Annotated[

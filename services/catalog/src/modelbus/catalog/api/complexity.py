@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, Field, model_validator
 
 from modelbus.catalog.actions import complexity as actions
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.older_shapes import Compat, beside
 from modelbus.catalog.api.references import ReferenceView, Wanted, WarningView, each_once
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
@@ -17,7 +18,9 @@ from modelbus.catalog.store import complexity as store
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/complexity-routing", tags=["complexity routing"], route_class=OnceRoute)
+routes = APIRouter(
+    prefix="/api/v1/complexity-routing", tags=["complexity routing"], route_class=OnceRoute, dependencies=GUARDS
+)
 
 MOST_MODELS = 20
 LONGEST_JUDGEMENT_MS = 60_000

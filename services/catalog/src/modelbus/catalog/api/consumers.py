@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from modelbus.catalog.actions import consumers as actions
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.limits import AtOnce, Budgets, BudgetsView, RequestsPerMinute, ScopeSet, TokensPerMinute
 from modelbus.catalog.api.references import ModelSet, Search, WarningView
 from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, Text, View, page_of, sorted_by
@@ -19,7 +20,7 @@ from modelbus.catalog.store.paging import Paging
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/consumers", tags=["consumers"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/consumers", tags=["consumers"], route_class=OnceRoute, dependencies=GUARDS)
 
 
 class NewConsumer(Input):

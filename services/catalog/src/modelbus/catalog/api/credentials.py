@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from modelbus.catalog.actions import credentials as actions
 from modelbus.catalog.actions.sealing import reseal
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.limits import RequestsPerMinute, TokensPerMinute
 from modelbus.catalog.api.references import Breaking, ModelSet, WarningView
 from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, View, page_of, sorted_by
@@ -21,7 +22,7 @@ from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.secrets import Vault
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/credentials", tags=["credentials"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/credentials", tags=["credentials"], route_class=OnceRoute, dependencies=GUARDS)
 
 
 def _as_header_value(secret: SecretStr) -> SecretStr:

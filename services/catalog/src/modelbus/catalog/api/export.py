@@ -16,12 +16,13 @@ from modelbus.catalog.actions.audit import audit_reading
 from modelbus.catalog.actions.export import Exporter, write_export
 from modelbus.catalog.actions.restore import Wishes
 from modelbus.catalog.actions.restore import restore as restore_document
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.views import View
 from modelbus.catalog.domain.history_errors import PassphraseNeededError
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1", tags=["export"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1", tags=["export"], route_class=OnceRoute, dependencies=GUARDS)
 
 RESTORE = "/api/v1/restore"
 SENT_AT_ONCE = 64 * 1024

@@ -9,12 +9,13 @@ from starlette.responses import Response
 
 from modelbus.catalog.actions import feed as actions
 from modelbus.catalog.actions.feed import KINDS, Feed
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.domain.errors import UnknownKindError
 from modelbus.catalog.store.tables import outbox
 from modelbus.chassis.outbox import Head as Position
 from modelbus.chassis.service import Reading
 
-routes = APIRouter(prefix="/api/v1", tags=["feed"])
+routes = APIRouter(prefix="/api/v1", tags=["feed"], dependencies=GUARDS)
 
 JSON = "application/json"
 

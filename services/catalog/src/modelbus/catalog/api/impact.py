@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.impact import impact_of
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.views import View
 from modelbus.catalog.domain.references import Departure, TargetKind
 from modelbus.catalog.store import credentials, models, scopes, sources, strategies, suppliers
 from modelbus.chassis.service import Reading
 
-routes = APIRouter(prefix="/api/v1", tags=["impact"])
+routes = APIRouter(prefix="/api/v1", tags=["impact"], dependencies=GUARDS)
 
 
 class Action(StrEnum):

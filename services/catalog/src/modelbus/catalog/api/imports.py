@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 
 from modelbus.catalog.actions import imports as actions
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.views import View
 from modelbus.catalog.domain.import_files import read_csv, read_json
 from modelbus.catalog.domain.imports import Outcome, count_outcomes
@@ -13,7 +14,7 @@ from modelbus.catalog.domain.older_shapes import Shape
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Transaction
 
-routes = APIRouter(prefix="/api/v1", tags=["import"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1", tags=["import"], route_class=OnceRoute, dependencies=GUARDS)
 
 _BODY: dict[str, Any] = {
     "requestBody": {

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from modelbus.catalog.actions import bulk as actions
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.impact import FindingView
 from modelbus.catalog.api.model_list import ModelQuery
 from modelbus.catalog.api.references import Breaking, each_once
@@ -17,7 +18,7 @@ from modelbus.catalog.domain.models import Lifecycle, Tier
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Transaction
 
-routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute, dependencies=GUARDS)
 
 
 LabelIds = Annotated[list[UUID], Field(max_length=50), AfterValidator(each_once)]

@@ -9,6 +9,7 @@ from pydantic import Field
 from modelbus.catalog.actions import model_labels as actions
 from modelbus.catalog.api.capabilities import CapabilityView
 from modelbus.catalog.api.categories import CategoryView
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.labels import Config, ModelKey
 from modelbus.catalog.api.tags import TagOfModel
 from modelbus.catalog.api.views import Input, Shown, View
@@ -17,7 +18,7 @@ from modelbus.catalog.store import capabilities, categories, models, tags
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/models", tags=["labels of models"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/models", tags=["labels of models"], route_class=OnceRoute, dependencies=GUARDS)
 
 
 class ModelCapabilityView(CapabilityView):

@@ -8,6 +8,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 
 from modelbus.catalog.api.amounts import AmountsView
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.margins import MarginView
 from modelbus.catalog.api.models import ModelView
 from modelbus.catalog.api.views import Page, View, sorted_by
@@ -21,7 +22,7 @@ from modelbus.catalog.store.paging import Paging
 from modelbus.chassis.service import Reading
 from modelbus.contracts.records import CostPrices
 
-routes = APIRouter(prefix="/api/v1/models", tags=["models"])
+routes = APIRouter(prefix="/api/v1/models", tags=["models"], dependencies=GUARDS)
 
 _SEARCH = "Words that all have to be part of the name, display name, custom name, an alias or the description."
 _SUPPLIER = "Models that this supplier offers."

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field, FiniteFloat
 
 from modelbus.catalog.actions import models as actions
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.model_names import Model, key_of
 from modelbus.catalog.api.views import Input, Shown, View
 from modelbus.catalog.domain.models import ParameterType
@@ -15,7 +16,7 @@ from modelbus.catalog.store import models as store
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute, dependencies=GUARDS)
 
 _NAME = {"pattern": r"^[A-Za-z_][A-Za-z0-9_.-]*$", "min_length": 1, "max_length": 100}
 ParameterName = Annotated[str, Field(description="As in the body of a request, for instance `temperature`.", **_NAME)]

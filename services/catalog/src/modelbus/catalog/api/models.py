@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from modelbus.catalog.actions import default_models
 from modelbus.catalog.actions import models as actions
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.model_names import Aliases, Model, ModelName, key_of
 from modelbus.catalog.api.model_parameters import Parameters, ParameterView
 from modelbus.catalog.api.references import Breaking
@@ -20,7 +21,7 @@ from modelbus.catalog.store import sources as source_store
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute, dependencies=GUARDS)
 
 TokenCount = Annotated[int, Field(ge=1, le=1_000_000_000)]
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from modelbus.catalog.actions import price_adjustments as actions
 from modelbus.catalog.api.amounts import AmountsView, ChargeAmounts, Moment
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.margins import MarginView
 from modelbus.catalog.api.model_list import ModelQuery
 from modelbus.catalog.api.references import each_once
@@ -30,7 +31,7 @@ from modelbus.catalog.store.priced_models import MarginSign, PriceFilter
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Transaction
 
-routes = APIRouter(prefix="/api/v1/prices", tags=["prices"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/prices", tags=["prices"], route_class=OnceRoute, dependencies=GUARDS)
 
 Unit = Literal["input", "output", "cached_input", "cache_write", "reasoning", "request", "image"]
 Percent = Annotated[Decimal, Field(ge=-100, le=1000, max_digits=10, decimal_places=6, allow_inf_nan=False)]

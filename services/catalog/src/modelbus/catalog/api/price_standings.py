@@ -9,6 +9,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.api.amounts import AmountsView, Moment
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.history import Newest
 from modelbus.catalog.api.margins import Blended, MarginView
 from modelbus.catalog.api.model_names import Model, key_of
@@ -20,7 +21,7 @@ from modelbus.catalog.store.newest_first import NewestFirst, cursor_of
 from modelbus.catalog.store.prices import CHARGES, COSTS, Book
 from modelbus.chassis.service import Reading
 
-routes = APIRouter(prefix="/api/v1", tags=["prices"])
+routes = APIRouter(prefix="/api/v1", tags=["prices"], dependencies=GUARDS)
 
 AsOf = Annotated[Moment | None, Query(description="The time that is asked about; now where left out.")]
 

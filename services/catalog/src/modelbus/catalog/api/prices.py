@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions import prices as actions
 from modelbus.catalog.api.amounts import AmountsView, CostAmounts, Moment
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.margins import Blended, MarginView
 from modelbus.catalog.api.model_list import ModelQuery
 from modelbus.catalog.api.price_standings import ModelPricesView, PeriodView, SourcePricesView
@@ -25,7 +26,7 @@ from modelbus.catalog.store.prices import CHARGES, COSTS
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/prices", tags=["prices"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/prices", tags=["prices"], route_class=OnceRoute, dependencies=GUARDS)
 
 _STATE = "`priced`; `pending`: available, without a price; `orphaned`: with a price, but not available."
 _OVER = "Over which of a model's available sources its margin is."

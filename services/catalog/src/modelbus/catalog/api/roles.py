@@ -10,7 +10,7 @@ from fastapi import Request
 
 from modelbus.catalog.actions.failures import audit_failure
 from modelbus.catalog.actions.rollback import RESTORE
-from modelbus.catalog.api import versions
+from modelbus.catalog.api.history_paths import FOR_ADMINS, PATHS
 from modelbus.catalog.domain.identity_errors import RoleTooLowError
 from modelbus.chassis.callers import Caller, Role
 
@@ -139,11 +139,11 @@ ROLES: Mapping[str, Mapping[str, Role | None]] = {
     "/api/v1/audit/export": {"GET": ADMIN},
     "/api/v1/audit/{audit_id}": {"GET": ADMIN},
     **{
-        f"/api/v1{path}{ending}": {"GET": ADMIN if kind in versions.FOR_ADMINS else VIEWER}
-        for kind, path in versions.PATHS.items()
+        f"/api/v1{path}{ending}": {"GET": ADMIN if kind in FOR_ADMINS else VIEWER}
+        for kind, path in PATHS.items()
         for ending in ("/versions", "/versions/compare", "/versions/{number}")
     },
-    **{f"/api/v1{path}/rollback": {"POST": EDITOR} for kind, path in versions.PATHS.items() if kind in RESTORE},
+    **{f"/api/v1{path}/rollback": {"POST": EDITOR} for kind, path in PATHS.items() if kind in RESTORE},
     # What a consumer may use; open to access keys as well
     "/api/v1/selector": {"GET": VIEWER},
     # The feed

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.views import Cursor, Page, View
 from modelbus.catalog.domain.models import ModelType, Tier
 from modelbus.catalog.store import available_models as store
@@ -15,7 +16,7 @@ from modelbus.catalog.store.tables import outbox
 from modelbus.chassis.service import Reading
 from modelbus.contracts.records import CostPrices
 
-routes = APIRouter(prefix="/api/v1/routing", tags=["routing"])
+routes = APIRouter(prefix="/api/v1/routing", tags=["routing"], dependencies=GUARDS)
 
 MOST = 1000
 Label = Annotated[str | None, Query(max_length=200, description="By name.")]

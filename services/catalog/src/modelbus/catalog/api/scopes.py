@@ -8,13 +8,14 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from modelbus.catalog.actions import scopes as actions
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.references import Breaking, ModelSet, Wanted, WarningView
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
 from modelbus.catalog.store import scopes as store
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/scopes", tags=["scopes"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/scopes", tags=["scopes"], route_class=OnceRoute, dependencies=GUARDS)
 
 
 Domain = Annotated[Name, Field(max_length=64)]

@@ -9,10 +9,11 @@ from pydantic import ConfigDict
 from starlette.responses import Response
 
 from modelbus.catalog.actions.selector import Body, Selector
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.views import View
 from modelbus.catalog.domain.label_errors import AccessKeyRefusedError, WhoseSelectorError
 
-routes = APIRouter(prefix="/api/v1/selector", tags=["selector"])
+routes = APIRouter(prefix="/api/v1/selector", tags=["selector"], dependencies=GUARDS)
 
 JSON = "application/json"
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from modelbus.catalog.actions import sources as actions
 from modelbus.catalog.api.amounts import CostAmounts
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.labels import Word
 from modelbus.catalog.api.references import Breaking
 from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, View, page_of, sorted_by
@@ -22,7 +23,7 @@ from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 from modelbus.contracts.records import CostPrices
 
-routes = APIRouter(prefix="/api/v1/sources", tags=["sources"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/sources", tags=["sources"], route_class=OnceRoute, dependencies=GUARDS)
 
 Priority = Annotated[int, Field(ge=0, le=1000, description="Lower is tried first.")]
 Weight = Annotated[int, Field(ge=1, le=1000, description="Share among sources of equal priority.")]

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator, Field
 
 from modelbus.catalog.actions import strategies as actions
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.references import Breaking, ModelSet, Wanted, WarningView
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
 from modelbus.catalog.domain.models import ModelType
@@ -17,7 +18,9 @@ from modelbus.catalog.store import strategies as store
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/cost-strategies", tags=["cost strategies"], route_class=OnceRoute)
+routes = APIRouter(
+    prefix="/api/v1/cost-strategies", tags=["cost strategies"], route_class=OnceRoute, dependencies=GUARDS
+)
 
 HEAVIEST = 1_000_000
 MOST_SHOWN = 200

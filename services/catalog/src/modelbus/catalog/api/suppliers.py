@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
 
 from modelbus.catalog.actions import suppliers as actions
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.references import Breaking
 from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, Text, View, page_of, sorted_by
 from modelbus.catalog.domain.sources import Health
@@ -18,7 +19,7 @@ from modelbus.catalog.store.suppliers import SupplierFilter
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/suppliers", tags=["suppliers"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/suppliers", tags=["suppliers"], route_class=OnceRoute, dependencies=GUARDS)
 
 LONGEST_LABEL = 64
 """A label of a host name has up to 63 characters (RFC 1035)."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from modelbus.catalog.actions import tagging
 from modelbus.catalog.actions import tags as actions
 from modelbus.catalog.actions.popularity import MOST_DAYS
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.labels import Force, Search, Word
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of, sorted_by
 from modelbus.catalog.domain import tag_rules
@@ -22,7 +23,7 @@ from modelbus.catalog.store.tags import TagFilter
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/tags", tags=["tags"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/tags", tags=["tags"], route_class=OnceRoute, dependencies=GUARDS)
 
 
 class FirstSeenWithin(Input):

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, StringConstraints
 from modelbus.catalog.actions import users as actions
 from modelbus.catalog.actions.attempts import Attempt
 from modelbus.catalog.actions.users import PasswordChange
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, View, page_of
 from modelbus.catalog.api.visitors import Address
 from modelbus.catalog.domain.users import LONGEST_PASSWORD, SHORTEST_PASSWORD
@@ -17,7 +18,7 @@ from modelbus.catalog.store import users as store
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1/users", tags=["users"], route_class=OnceRoute)
+routes = APIRouter(prefix="/api/v1/users", tags=["users"], route_class=OnceRoute, dependencies=GUARDS)
 
 UserName = Annotated[
     str,

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions import rollback
 from modelbus.catalog.actions.versions import differences, document, tag
+from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.history import (
     Caller,
     Difference,
@@ -20,6 +21,7 @@ from modelbus.catalog.api.history import (
     shown_differences,
     shown_version,
 )
+from modelbus.catalog.api.history_paths import FOR_ADMINS, PATHS
 from modelbus.catalog.api.references import Breaking
 from modelbus.catalog.api.views import Input, Page, View
 from modelbus.catalog.domain.errors import NotFoundError
@@ -33,28 +35,7 @@ from modelbus.chassis.callers import Role
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
-routes = APIRouter(prefix="/api/v1", tags=["versions"], route_class=OnceRoute)
-
-PATHS = {
-    "supplier": "/suppliers/{thing}",
-    "credential": "/credentials/{thing}",
-    "model": "/models/{thing:path}",
-    "source": "/sources/{thing}",
-    "price": "/prices/{thing}",
-    "chain": "/fallback-chains/{thing}",
-    "complexity": "/complexity-routing/{thing}",
-    "strategy": "/cost-strategies/{thing}",
-    "scope": "/scopes/{thing}",
-    "capability": "/capabilities/{thing}",
-    "category": "/categories/{thing}",
-    "tag": "/tags/{thing}",
-    "consumer": "/consumers/{thing}",
-    "access_key": "/access-keys/{thing}",
-    "user": "/users/{thing}",
-}
-"""Where things of each kind are."""
-FOR_ADMINS = frozenset({"user"})
-"""Kinds whose history is no viewer's."""
+routes = APIRouter(prefix="/api/v1", tags=["versions"], route_class=OnceRoute, dependencies=GUARDS)
 
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Key = Annotated[str, Path(max_length=300, description="Its id; a model goes by its name as well.")]
