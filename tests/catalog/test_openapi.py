@@ -1,16 +1,23 @@
 """The OpenAPI document is whole, and the catalog does what it says."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
+from modelbus import catalog, chassis
+from modelbus.catalog.api.examples import EXAMPLES
+from modelbus.catalog.app import ROUTES
+from modelbus.chassis.openapi import REFUSALS
 from running import ADMIN_TOKEN
 
 BIN = Path(sys.executable).parent
 EXAMPLES_PER_OPERATION = 2
+SOURCES = [Path(package.__path__[0]) for package in (catalog, chassis)]
 
 
 async def test_every_operation_says_what_it_does_takes_and_may_refuse(http: httpx.AsyncClient) -> None:
@@ -32,6 +39,31 @@ async def test_every_operation_says_what_it_does_takes_and_may_refuse(http: http
     ]
 
     assert lacking == []
+
+
+async def test_every_body_has_an_example_that_would_be_taken(http: httpx.AsyncClient) -> None:
+    document = (await http.get("/openapi.json")).json()
+    bodies = {
+        media["schema"]["$ref"].rpartition("/")[2]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for media in operation.get("requestBody", {}).get("content", {}).values()
+        if "$ref" in media["schema"]
+    }
+    models = {
+        each.__name__: each for noun in ROUTES for each in vars(noun).values() if isinstance(each, type(BaseModel))
+    }
+
+    assert bodies | {"Rotation"} == set(EXAMPLES)
+    for name, example in EXAMPLES.items():
+        assert document["components"]["schemas"][name]["examples"] == [example]
+        models[name].model_validate_json(json.dumps(example))
+
+
+def test_the_codes_of_the_examples_of_refusals_are_real() -> None:
+    told = " ".join(path.read_text() for root in SOURCES for path in root.rglob("*.py") if path.name != "openapi.py")
+
+    assert [code for code, _ in REFUSALS.values() if f'"{code}"' not in told] == []
 
 
 @pytest.mark.timeout(400)

@@ -1,7 +1,7 @@
 """Rollback: the exact earlier state as a new version, checked and told as a change by hand."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -241,6 +241,40 @@ async def test_a_deleted_model_that_comes_back_is_served_again(http: httpx.Async
     await back(http, path, 1)
 
     assert (await shown(http, path))["is_available"] is True
+
+
+async def test_a_successor_that_leads_back_by_now_is_refused(http: httpx.AsyncClient) -> None:
+    one, other = [await a_model(http) for _ in range(2)]
+    paths = [f"{V1}/models/{each['id']}" for each in (one, other)]
+    await http.patch(paths[0], json={"replacement_model_id": other["id"]})
+    await http.patch(paths[0], json={"replacement_model_id": None})
+    await http.patch(paths[1], json={"replacement_model_id": one["id"]})
+
+    answer = await back(http, paths[0], 2)
+
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "replacement_model_id")
+    assert (await shown(http, paths[0]))["version"] == 3
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_who_becomes_the_default_again_takes_it_from_whoever_is_it_now(
+    http: httpx.AsyncClient, told: Told, *, is_deleted: bool
+) -> None:
+    one, other = [await a_model(http) for _ in range(2)]
+    path = f"{V1}/models/{one['id']}"
+    for each in (one, other):
+        await http.post(f"{V1}/models/{each['id']}/set-default")
+    if is_deleted:
+        await http.delete(path)
+
+    answer = await back(http, path, 2)
+
+    assert answer.status_code == 200, answer.text
+    assert (await shown(http, path))["is_default"] is True
+    assert (await shown(http, f"{V1}/models/{other['id']}"))["is_default"] is False
+    records = [each.record for each in await told(ModelChanged) if each.record is not None]
+    defaults = {record.id: record.is_default for record in records}
+    assert defaults == {UUID(one["id"]): True, UUID(other["id"]): False}
 
 
 async def test_a_listing_tells_again_what_an_administrator_took_back(http: httpx.AsyncClient) -> None:

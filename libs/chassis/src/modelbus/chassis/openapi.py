@@ -1,27 +1,30 @@
 """The OpenAPI document: what FastAPI derives from the routes, with the refusals and headers that all of them share."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from modelbus.chassis.idempotency import LONGEST_KEY
+from modelbus.chassis.problems import problem
 from modelbus.contracts.problems import Problem
 
 MEDIA_TYPE = "application/problem+json"
 WRITES = ("post", "put", "patch", "delete")
 REFUSALS = {
-    400: "The request can't be read.",
-    401: "There is no valid token.",
-    403: "The token's role is not enough.",
-    404: "There is no such thing.",
-    405: "The path does not take this method.",
-    409: "It is in the way of something else, or something refers to it: see `findings`.",
-    412: "It was changed since you saw it: `If-Match` names an older version.",
-    413: "The body is too long.",
-    422: "A field or parameter can't be meant so: see `errors`.",
-    503: "A part that this needs is away; try again after `Retry-After` seconds.",
+    400: ("malformed_json", "The request can't be read."),
+    401: ("unauthorized", "There is no valid token."),
+    403: ("role_too_low", "The token's role is not enough."),
+    404: ("not_found", "There is no such thing."),
+    405: ("method_not_allowed", "The path does not take this method."),
+    409: ("already_exists", "It is in the way of something else, or something refers to it: see `findings`."),
+    412: ("changed_meanwhile", "It was changed since you saw it: `If-Match` names an older version."),
+    413: ("body_too_large", "The body is too long."),
+    422: ("invalid_input", "A field or parameter can't be meant so: see `errors`."),
+    503: ("temporarily_unavailable", "A part that this needs is away; try again after `Retry-After` seconds."),
 }
+"""A code of each status, for an example, and what the status means."""
 _FOR_WRITES = (409, 412, 413)
 _REFERENCE = "#/components/schemas/"
 
@@ -45,8 +48,8 @@ _ETAG = {"schema": {"type": "string"}, "description": "The version, for `If-Matc
 _REVISION = {"schema": {"type": "string"}, "description": "The catalog's revision that the change took."}
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """Answer the app's document, made once."""
+def describe(app: FastAPI, examples: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer the app's document, made once; `examples` are those of its schemas, by their names."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
@@ -56,6 +59,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas |= _problem_schemas()
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        for name, example in examples.items():
+            schemas[name]["examples"] = [example]
         components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
@@ -70,10 +75,10 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         return
     operation.setdefault("security", [{"bearer": []}])
     responses = operation["responses"]
-    for status, meaning in REFUSALS.items():
+    for status, (code, meaning) in REFUSALS.items():
         if status in _FOR_WRITES and method not in WRITES:
             continue
-        responses[str(status)] = _refusal(meaning)
+        responses[str(status)] = _refusal(status, code, meaning)
     if method not in WRITES:
         return
     parameters = operation.setdefault("parameters", [])
@@ -88,8 +93,10 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
                 response["headers"]["ETag"] = _ETAG
 
 
-def _refusal(meaning: str) -> dict[str, Any]:
-    return {"description": meaning, "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_REFERENCE}Problem"}}}}
+def _refusal(status: int, code: str, meaning: str) -> dict[str, Any]:
+    example = problem(status, code, meaning).model_dump(mode="json")
+    schema = {"$ref": f"{_REFERENCE}Problem"}
+    return {"description": meaning, "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}
 
 
 def _problem_schemas() -> dict[str, Any]:

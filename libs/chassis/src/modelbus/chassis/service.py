@@ -139,7 +139,7 @@ class BodyLimit:
         await self._app(scope, receive_within_limit, send)
 
 
-def build(  # noqa: PLR0913 - the eight things in which services differ
+def build(  # noqa: PLR0913 - the nine things in which services differ
     *,
     title: str,
     description: str,
@@ -149,6 +149,7 @@ def build(  # noqa: PLR0913 - the eight things in which services differ
     statuses: Mapping[type[Exception], int],
     door: auth.Door = auth.Door(),  # noqa: B008 - frozen
     larger_bodies: Mapping[str, int] = MappingProxyType({}),
+    examples: Mapping[str, Any] = MappingProxyType({}),
 ) -> FastAPI:
     """Build the app with ids, auth, limits, problems and health; the service adds its routes."""
     app = FastAPI(
@@ -159,7 +160,7 @@ def build(  # noqa: PLR0913 - the eight things in which services differ
         docs_url=None,
         redoc_url=None,
     )
-    app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
+    app.openapi = partial(openapi.describe, app, examples)  # type: ignore[method-assign]
     app.router.routes.extend(health.routes(checks).routes)
     problems.install(app, statuses)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger=larger_bodies)

@@ -51,6 +51,7 @@ from modelbus.catalog.api import (
     users,
     versions,
 )
+from modelbus.catalog.api.examples import EXAMPLES
 from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.problems import STATUSES
 from modelbus.catalog.clients.issuer import Issuer
@@ -178,6 +179,7 @@ def create_app(settings: Settings) -> FastAPI:
             has_administrator=settings.admin_token_accepted,
         ),
         larger_bodies=dict.fromkeys((export.RESTORE, "/api/v1/import"), settings.max_document_bytes),
+        examples=EXAMPLES,
     )
     app.state.database, app.state.feed, app.state.idempotency = database, the_feed, idempotency
     app.state.selector = Selector(the_feed)

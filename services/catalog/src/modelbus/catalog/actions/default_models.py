@@ -20,7 +20,7 @@ async def set_default_model(session: AsyncSession, key: UUID | str) -> Model:
         NotFoundError: there is no such model.
         ChangedMeanwhileError: it is no longer as the caller saw it.
     """
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("catalog.defaults"))))
+    await claim_default(session)
     model, former = await _lock_both(session, key)
     expect(session, model)
     if model.is_default:
@@ -29,6 +29,19 @@ async def set_default_model(session: AsyncSession, key: UUID | str) -> Model:
         # First, as PostgreSQL lets only one of a type be the default at any moment.
         await _hand(session, former, is_default=False)
     return await _hand(session, model, is_default=True)
+
+
+async def claim_default(session: AsyncSession) -> None:
+    """Let nobody else choose a default until the transaction ends; call it before models are locked."""
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("catalog.defaults"))))
+
+
+async def take_default(session: AsyncSession, model_type: str) -> None:
+    """Take it from the default model of the type, whichever that is, and tell it."""
+    former = await models.find_default_model(session, model_type)
+    if former is not None:
+        held = await models.lock_models(session, {former.id})
+        await _hand(session, held[former.id], is_default=False)
 
 
 async def _lock_both(session: AsyncSession, key: UUID | str) -> tuple[Model, Model | None]:

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions import impact
 from modelbus.catalog.actions.availability import settle
+from modelbus.catalog.actions.default_models import claim_default, take_default
 from modelbus.catalog.actions.holders import bring_back, save_changed
 from modelbus.catalog.actions.names import claim_names
 from modelbus.catalog.actions.prices import restore_price
+from modelbus.catalog.actions.successors import claim_successor, refuse_ring
 from modelbus.catalog.actions.suppliers import change_supplier
 from modelbus.catalog.actions.versions import document, expect, note
 from modelbus.catalog.domain.chains import Chain
@@ -73,6 +75,7 @@ async def roll_back(session: AsyncSession, kind: str, thing_id: UUID, number: in
         RollbackRefersToDeletedError: the version names something that was deleted meanwhile.
         AlreadyExistsError: the version's name belongs to another thing by now.
         VersionUnreadableError: a field of the version can't be read as what it is now.
+        WrongSuccessorError: the successor that the version names leads back to the model by now.
     """
     _version, wanted = await history.get_version(session, kind, thing_id, number)
     if wanted is None:
@@ -80,6 +83,9 @@ async def roll_back(session: AsyncSession, kind: str, thing_id: UUID, number: in
     goal = Goal(kind, thing_id, number, wanted, consent)
     # The name first, then what is named, then the thing itself: the order in which a change by hand takes them.
     await _claim_name(session, goal)
+    if kind == Model.KIND:
+        await claim_default(session)
+        await claim_successor(session)
     await _hold_references(session, goal)
     return await RESTORE[kind](session, goal)
 
@@ -113,10 +119,14 @@ async def _restore_model(session: AsyncSession, goal: Goal) -> Thing:
     is_back = present.deleted_at is not None
     if not is_back and document(after) == document(present):
         return present
+    if after.replacement_model_id is not None:
+        await refuse_ring(session, after.replacement_model_id, [present])
     if not is_back:
         await _refuse_breaking(session, present, after, goal.consent)
         # What took its place may have taken over more than references.
         after = _reverted(await models.get_model(session, goal.thing_id), goal)
+    if after.is_default and not (present.is_default and present.model_type == after.model_type):
+        await take_default(session, after.model_type)
     after = stamp(after)
     await models.save_models(session, [after])
     note(session, None if is_back else present, after)
