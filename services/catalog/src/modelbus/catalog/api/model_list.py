@@ -11,6 +11,8 @@ from modelbus.catalog.api.amounts import AmountsView
 from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.margins import MarginView
 from modelbus.catalog.api.models import ModelView
+from modelbus.catalog.api.older_models import OlderModelView, OlderNames
+from modelbus.catalog.api.older_shapes import Compat, beside
 from modelbus.catalog.api.views import Page, View, sorted_by
 from modelbus.catalog.domain.availability import Reason
 from modelbus.catalog.domain.models import Lifecycle, ModelType, Tier
@@ -92,6 +94,8 @@ class ListedModelView(ModelView):
     """Of the cheapest available source, by three tokens read to one written; null where no cost is known."""
     margin: MarginView
     """What is left of the charge at the cheapest source."""
+    model_configs: list[OlderModelView] | None = beside("Its rows of direct suppliers.")
+    aggregator_models: list[OlderModelView] | None = beside("Its rows of aggregators.")
 
 
 class ModelPage(Page[ListedModelView]):
@@ -110,12 +114,17 @@ async def list_models(
     paging: Annotated[Paging, sorted_by(*SORTED_BY)],
     query: Annotated[ModelQuery, Depends()],
     total: Annotated[bool, Query(description=_TOTAL)] = False,  # noqa: FBT002 - FastAPI passes by keyword
+    compat: Compat = None,
 ) -> Response:
     """List models with their sources, in order of creation."""
     wanted = query.wanted()
     listed, cursor = await store.list_models(session, wanted, paging=paging)
     counted = await store.count_models(session, wanted) if total else None
-    page = {"items": [_shown(each) for each in listed], "next_cursor": cursor, "total": counted}
+    items = [_shown(each) for each in listed]
+    if compat:
+        names = await OlderNames.read(session)
+        items = [item | names.rows_of(each) for item, each in zip(items, listed, strict=True)]
+    page = {"items": items, "next_cursor": cursor, "total": counted}
     # A page may hold thousands of sources; to validate our own rows once more would take longer than all the rest.
     return Response(msgspec.json.encode(page), media_type="application/json")
 
