@@ -184,6 +184,21 @@ async def test_only_the_last_usable_credential_of_a_supplier_breaks_something(ht
     assert refused(await http.post(f"/api/v1/credentials/{first['id']}/disable")) == ["chain: step 1"]
 
 
+async def test_a_credential_counts_for_the_models_alone_that_it_may_be_used_for(http: httpx.AsyncClient) -> None:
+    supplier = await a_supplier(http, requires_credential=True)
+    one, other = [await a_model(http) for _ in range(2)]
+    for model in (one, other):
+        await a_source(http, model["id"], supplier["id"])
+    await a_credential(http, supplier["id"], model_ids=[other["id"]])
+    for_all = await a_credential(http, supplier["id"])
+    chain = {"name": "chain", "steps": [{"model_id": other["id"]}, {"model_id": one["id"]}]}
+    assert (await http.post("/api/v1/fallback-chains", json=chain)).status_code == 201
+
+    found = await findings(http, f"credentials/{for_all['id']}")
+
+    assert found == [("degraded", "chain: step 2")]
+
+
 async def test_a_supplier_that_wants_a_credential_and_has_none_ceases_to_serve(http: httpx.AsyncClient) -> None:
     supplier, model = await a_supplier(http, requires_credential=False), await a_model(http)
     await a_source(http, model["id"], supplier["id"])

@@ -9,7 +9,7 @@ from modelbus.catalog.actions.default_labels import lay_default_labels
 from modelbus.catalog.actions.feed import Feed
 from modelbus.catalog.actions.popularity import forget_usage
 from modelbus.catalog.actions.prices import turn_prices
-from modelbus.catalog.actions.retirement import retire_due_models
+from modelbus.catalog.actions.retirement import retire_due_models, retire_due_sources
 from modelbus.catalog.actions.sessions import forget_over
 from modelbus.catalog.actions.signing_keys import SigningKeys
 from modelbus.catalog.actions.tagging import tend_tags
@@ -58,8 +58,8 @@ async def forget_history(database: Database, outbox: Outbox, days: int) -> None:
 
 
 async def let_time_pass(database: Database) -> None:
-    """End what has had its time: coolings of credentials, graces of access keys, models that retire."""
-    for end in (end_coolings, end_graces, retire_due_models):
+    """End what has had its time: coolings of credentials, graces of access keys, models and sources that retire."""
+    for end in (end_coolings, end_graces, retire_due_models, retire_due_sources):
         more = True
         while more:
             async with database.transaction() as session:

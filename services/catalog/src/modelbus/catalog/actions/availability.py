@@ -112,7 +112,7 @@ def _judged(drafts: _Stock, standings: Mapping[UUID, Standing], now: datetime) -
     # The preferred source comes first, whose reason speaks for the model.
     for source in sorted(drafts.sources.values(), key=attrgetter("priority", "id")):
         is_model_deleted = drafts.models[source.model_id].deleted_at is not None
-        reason = judge_source(source, standings[source.supplier_id], is_model_deleted=is_model_deleted)
+        reason = judge_source(source, standings[source.supplier_id], now, is_model_deleted=is_model_deleted)
         judged[source.id] = _judged_source(source, reason, now)
         if source.deleted_at is None:
             reasons[source.model_id].append(reason)

@@ -13,6 +13,7 @@ from modelbus.catalog.domain.references import (
     Departure,
     Finding,
     Gone,
+    Place,
     TargetKind,
     find_broken,
 )
@@ -37,7 +38,7 @@ class Impact:
 async def impact_of(session: AsyncSession, departure: Departure) -> Impact:
     """Find what would break; a fixed number of statements, and nothing is locked."""
     gone = await _gone_with(session, departure)
-    return Impact(gone, find_broken(await places.places_around(session, gone.all), gone))
+    return Impact(gone, find_broken(await _places_left(session, departure, gone), gone))
 
 
 async def refuse_breaking(session: AsyncSession, departure: Departure, consent: Consent) -> None:
@@ -51,7 +52,7 @@ async def refuse_breaking(session: AsyncSession, departure: Departure, consent: 
         return
     await departures.hold_models(session, await _models_touched(session, departure))
     gone = await _gone_with(session, departure)
-    around = await places.places_around(session, gone.all)
+    around = await _places_left(session, departure, gone)
     if consent.replace_with is not None:
         named = [place for place in around if gone.names(place)]
         replacement = await find_replacement(session, departure.kind, consent.replace_with, gone, named)
@@ -62,6 +63,14 @@ async def refuse_breaking(session: AsyncSession, departure: Departure, consent: 
         raise StillReferencedError([finding.as_json() for finding in broken])
 
 
+async def _places_left(session: AsyncSession, departure: Departure, gone: Gone) -> list[Place]:
+    """Answer the places around; not those of a credential that goes, which may name what it alone serves."""
+    around = await places.places_around(session, gone.all)
+    if departure.kind != TargetKind.CREDENTIAL:
+        return around
+    return [place for place in around if place.holder_id not in departure.ids]
+
+
 async def _gone_with(session: AsyncSession, departure: Departure) -> Gone:
     match departure.kind:
         case TargetKind.SOURCE:
@@ -70,10 +79,8 @@ async def _gone_with(session: AsyncSession, departure: Departure) -> Gone:
             served = await departures.sources_of_suppliers(session, departure.ids)
             return await _gone_with_sources(session, served, is_deleted=departure.is_deleted)
         case TargetKind.CREDENTIAL:
-            left = await departures.suppliers_left_without(session, departure.ids)
-            return await _gone_with_sources(
-                session, await departures.sources_of_suppliers(session, left), is_deleted=False
-            )
+            left = await departures.sources_left_without(session, departure.ids)
+            return await _gone_with_sources(session, left, is_deleted=False)
         case _:
             return Gone(departure.ids, departure.ids if departure.is_deleted else frozenset())
 
@@ -92,8 +99,7 @@ async def _models_touched(session: AsyncSession, departure: Departure) -> Abstra
         case TargetKind.SUPPLIER:
             served = await departures.sources_of_suppliers(session, departure.ids)
         case TargetKind.CREDENTIAL:
-            left = await departures.suppliers_left_without(session, departure.ids)
-            served = await departures.sources_of_suppliers(session, left)
+            served = await departures.sources_left_without(session, departure.ids)
         case _:
             return frozenset()
     return await departures.models_of_sources(session, served)

@@ -60,7 +60,7 @@ async def change_supplier(
     changed = replace(supplier, **fields)
     if changed == supplier:
         return supplier
-    if (changed.base_url, changed.is_local) != (supplier.base_url, supplier.is_local):
+    if _addresses(changed) != _addresses(supplier):
         _refuse_address(changed)
     if await _ceases(session, supplier, changed):
         await impact.refuse_breaking(session, Departure.disabling(TargetKind.SUPPLIER, supplier_id), consent)
@@ -132,16 +132,26 @@ def _standing(supplier: Supplier) -> tuple[bool, bool]:
     return supplier.is_active, supplier.requires_credential
 
 
+def _addresses(supplier: Supplier) -> tuple[str, str | None, bool]:
+    return supplier.base_url, supplier.listing_url, supplier.is_local
+
+
 def _refuse_address(supplier: Supplier) -> None:
     """Refuse an address that is written out; where a name leads is looked up before each call."""
-    host = (urlsplit(supplier.base_url).hostname or "").rstrip(".")
+    for field in ("base_url", "listing_url"):
+        url: str | None = getattr(supplier, field)
+        reason = None if url is None else _why_not(url, is_local=supplier.is_local)
+        if reason is not None:
+            raise AddressRefusedError(field, reason)
+
+
+def _why_not(url: str, *, is_local: bool) -> str | None:
+    host = (urlsplit(url).hostname or "").rstrip(".")
     try:
         address = _LOOPBACK if host == "localhost" or host.endswith(".localhost") else str(ip_address(host))
     except ValueError:
-        return
-    reason = why_refused(address, is_local=supplier.is_local)
-    if reason is not None:
-        raise AddressRefusedError(reason)
+        return None
+    return why_refused(address, is_local=is_local)
 
 
 async def _refuse_taken_name(session: AsyncSession, name: str) -> None:

@@ -64,6 +64,7 @@ def supplier_record(supplier: Supplier) -> SupplierRecord:
         docs_url=supplier.docs_url,
         logo_url=supplier.logo_url,
         category=supplier.category,
+        listing_url=supplier.listing_url,
     )
 
 
@@ -135,6 +136,9 @@ def source_record(source: Source) -> SourceRecord:
         protocol=source.protocol,
         features=source.features,
         health=source.health,
+        deprecated_at=source.deprecated_at,
+        retires_at=source.retires_at,
+        replacement=source.replacement,
     )
 
 

@@ -82,6 +82,12 @@ class SourceView(View):
     protocol: str | None
     features: dict[str, bool] | None
     cost: CostPrices
+    deprecated_at: datetime | None
+    """From when on the supplier advises against it, as its listing says."""
+    retires_at: datetime | None
+    """From when on the supplier does not serve it, as its listing says."""
+    replacement: str | None
+    """The upstream name of what the supplier would have used instead."""
     first_seen_at: datetime
     last_seen_at: datetime
     version: int

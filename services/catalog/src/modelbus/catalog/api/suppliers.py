@@ -12,7 +12,7 @@ from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.references import Breaking
 from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, Text, View, page_of, sorted_by
 from modelbus.catalog.domain.sources import Health
-from modelbus.catalog.domain.suppliers import Protocol, SupplierKind
+from modelbus.catalog.domain.suppliers import Flavour, Protocol, SupplierKind
 from modelbus.catalog.store import suppliers as store
 from modelbus.catalog.store.paging import Paging
 from modelbus.catalog.store.suppliers import SupplierFilter
@@ -54,7 +54,6 @@ def _as_web_url(url: str) -> str:
 BaseUrl = Annotated[Name, AfterValidator(_as_base_url)]
 WebUrl = Annotated[Name, AfterValidator(_as_web_url)]
 Word = Annotated[Name, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Flavour = Annotated[str, Field(pattern="^(openai|openrouter)$", description="How its listing is read.")]
 
 
 class NewSupplier(Input):
@@ -68,7 +67,10 @@ class NewSupplier(Input):
     base_url: BaseUrl
     """Up to and including the version segment, for instance `https://api.openai.com/v1`."""
     protocol: Protocol = Protocol.OPENAI
-    flavour: Flavour = "openai"
+    flavour: Flavour = Flavour.OPENAI
+    """How its listing is read."""
+    listing_url: WebUrl | None = None
+    """Where its listing is, if not where its flavour looks for it; needed by `file`."""
     namespace: Word | None = None
     """Put before each listed name, so that offers of several suppliers meet under one public name."""
     website: WebUrl | None = None
@@ -99,7 +101,8 @@ class SupplierChanges(Changes):
     kind: SupplierKind = SupplierKind.DIRECT
     base_url: BaseUrl = ""
     protocol: Protocol = Protocol.OPENAI
-    flavour: Flavour = "openai"
+    flavour: Flavour = Flavour.OPENAI
+    listing_url: WebUrl | None = None
     namespace: Word | None = None
     website: WebUrl | None = None
     docs_url: WebUrl | None = None
@@ -124,6 +127,7 @@ class SupplierView(View):
     base_url: str
     protocol: str
     flavour: str
+    listing_url: str | None
     namespace: str | None
     website: str | None
     docs_url: str | None

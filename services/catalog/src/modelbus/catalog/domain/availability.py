@@ -38,8 +38,8 @@ class Standing:
         return self.has_credential and (self.only_models is None or model_id in self.only_models)
 
 
-def judge_source(source: Source, standing: Standing, *, is_model_deleted: bool) -> Reason | None:
-    """Answer why the source is not available; None when it is."""
+def judge_source(source: Source, standing: Standing, now: datetime, *, is_model_deleted: bool) -> Reason | None:
+    """Answer why the source is not available now; None when it is."""
     verdicts = (
         (
             source.deleted_at is not None or is_model_deleted or standing.is_supplier_deleted,
@@ -47,6 +47,7 @@ def judge_source(source: Source, standing: Standing, *, is_model_deleted: bool) 
         ),
         (not standing.is_supplier_active, Reason.SUPPLIER_DISABLED),
         (not source.is_enabled, Reason.DISABLED),
+        (source.is_retired(now), Reason.RETIRED),
         (not standing.has_credential_for(source.model_id), Reason.NO_CREDENTIAL),
         (not source.is_listed, Reason.DELISTED),
     )

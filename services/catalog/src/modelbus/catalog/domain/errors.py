@@ -125,9 +125,9 @@ class AddressRefusedError(Refusal):
 
     code = "address_refused"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"base_url: the host is {reason}")
-        self.errors = [{"field": "base_url", "message": f"must not lead to {reason}"}]
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: the host is {reason}")
+        self.errors = [{"field": field, "message": f"must not lead to {reason}"}]
 
 
 class SupplierNotSyncableError(Refusal):

@@ -40,6 +40,7 @@ class Source:
     KIND: ClassVar[str] = "source"
     UNVERSIONED: ClassVar[frozenset[str]] = frozenset(
         {"is_available", "reason", "since", "missed", "is_listed", "first_seen_at", "last_seen_at", "health"}
+        | {"deprecated_at", "retires_at", "replacement"}
     )
 
     id: UUID
@@ -75,3 +76,13 @@ class Source:
     """What probes and traffic say right now."""
     cost_origin: str = Origin.LISTING
     """Who said what it costs; what an administrator said is never overwritten by a listing."""
+    deprecated_at: datetime | None = None
+    """From when on the supplier advises against it, as its listing says."""
+    retires_at: datetime | None = None
+    """From when on the supplier does not serve it, whether or not it is still listed."""
+    replacement: str | None = None
+    """The upstream name of what the supplier would have used instead."""
+
+    def is_retired(self, now: datetime) -> bool:
+        """Tell whether the supplier serves it no more, as its listing says."""
+        return self.retires_at is not None and self.retires_at <= now

@@ -21,6 +21,19 @@ class Protocol(StrEnum):
     ANTHROPIC = "anthropic"
 
 
+class Flavour(StrEnum):
+    """How its listing is read; sync has a module for each."""
+
+    OPENAI = "openai"
+    OPENROUTER = "openrouter"
+    AIHUBMIX = "aihubmix"
+    ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+    HEROKU = "heroku"
+    OLLAMA = "ollama"
+    FILE = "file"
+
+
 @dataclass(frozen=True, slots=True)
 class Supplier:
     """One account, and how its listings are read."""
@@ -51,6 +64,8 @@ class Supplier:
     logo_url: str | None = None
     category: str | None = None
     """A word by which administrators group suppliers."""
+    listing_url: str | None = None
+    """Where its listing is, if not where its flavour looks for it."""
 
     def public_name(self, upstream_name: str) -> str:
         """Answer the name under which an offer is served, so that offers of several suppliers meet."""

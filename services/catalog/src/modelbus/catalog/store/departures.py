@@ -7,9 +7,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.catalog.domain.credentials import State
 from modelbus.catalog.domain.references import Replacement, TargetKind
 from modelbus.catalog.store import rows
-from modelbus.catalog.store.tables import credentials, models, scopes, sources, strategies, suppliers
+from modelbus.catalog.store.tables import credential_models, credentials, models, scopes, sources, strategies, suppliers
 
 
 async def models_left_without(session: AsyncSession, source_ids: Collection[UUID]) -> set[UUID]:
@@ -48,18 +49,26 @@ async def sources_of_suppliers(session: AsyncSession, supplier_ids: Collection[U
     return set(await session.scalars(query))
 
 
-async def suppliers_left_without(session: AsyncSession, credential_ids: Collection[UUID]) -> set[UUID]:
-    """Answer the suppliers that need a credential, and have a usable one among these and none beside them."""
+async def sources_left_without(session: AsyncSession, credential_ids: Collection[UUID]) -> set[UUID]:
+    """Answer the sources of these credentials' suppliers that need one, and that no other may be used for."""
     others = credentials.alias("others")
-    is_usable = others.c.deleted_at.is_(None) & others.c.is_active & (others.c.state != "dead")
+    is_usable = others.c.deleted_at.is_(None) & others.c.is_active & (others.c.state != State.DEAD)
+    is_named = (
+        sa.exists()
+        .where(credential_models.c.credential_id == others.c.id, credential_models.c.model_id == sources.c.model_id)
+        .correlate(others, sources)
+    )
     has_another = sa.exists().where(
-        others.c.supplier_id == suppliers.c.id, is_usable, ~rows.among(others.c.id, credential_ids)
+        others.c.supplier_id == sources.c.supplier_id,
+        is_usable,
+        ~others.c.is_restricted | is_named,
+        ~rows.among(others.c.id, credential_ids),
     )
-    query = (
-        sa.select(suppliers.c.id)
-        .join(credentials, credentials.c.supplier_id == suppliers.c.id)
-        .where(rows.among(credentials.c.id, credential_ids), suppliers.c.requires_credential, ~has_another)
+    theirs = sa.select(credentials.c.supplier_id).where(rows.among(credentials.c.id, credential_ids))
+    needs_one = sources.c.supplier_id.in_(
+        sa.select(suppliers.c.id).where(suppliers.c.id.in_(theirs), suppliers.c.requires_credential)
     )
+    query = sa.select(sources.c.id).where(sources.c.deleted_at.is_(None), needs_one, ~has_another)
     return set(await session.scalars(query))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -102,6 +103,12 @@ async def sources_missing(session: AsyncSession, supplier_id: UUID, upstream_nam
 def every_source(session: AsyncSession) -> AsyncIterator[list[Source]]:
     """Read every source, some at a time."""
     return rows.portions(session, Source, _alive, sources)
+
+
+async def list_models_of_due(session: AsyncSession, now: datetime, *, limit: int) -> list[UUID]:
+    """List the models of sources whose time has come and that were not judged since."""
+    due = sa.select(sources.c.model_id).where(is_not_judged_retired_yet, sources.c.retires_at <= now)
+    return list(dict.fromkeys(await session.scalars(due.order_by(sources.c.retires_at).limit(limit))))
 
 
 async def verdicts_of_models(session: AsyncSession, model_ids: Collection[UUID]) -> dict[UUID, list[Reason | None]]:

@@ -19,6 +19,9 @@ TRIGRAMS = "extensions.gin_trgm_ops"
 LABELS = ("category_ids", "tag_ids", "untagged_ids", "rule_tag_ids")
 """Arrays rather than tables between: a model is read, written and compared whole, and an index finds its labels."""
 
+AFTER_RETIRED = ("no_credential", "delisted")
+"""Reasons of sources that come after `retired`."""
+
 models = sa.Table(
     "models",
     metadata,
@@ -112,6 +115,9 @@ sources = sa.Table(
     time("first_seen_at"),
     time("last_seen_at"),
     *life(),
+    time("deprecated_at", nullable=True),
+    time("retires_at", nullable=True),
+    text("replacement", nullable=True),
 )
 unique_while_it_lives(sources, "supplier_id", "upstream_name")
 # With what lists of models count and compare, so that they need not read the sources themselves.
@@ -124,6 +130,13 @@ sa.Index(
     sources.c.id,
     postgresql_where=sources.c.deleted_at.is_(None) & ~sources.c.is_available,
 )
+is_not_judged_retired_yet = sa.and_(
+    sources.c.deleted_at.is_(None),
+    sources.c.retires_at.is_not(None),
+    # What is unavailable for a reason that comes before stays so: it would be due for ever.
+    sources.c.is_available | sources.c.reason.in_([sa.literal_column(f"'{reason}'") for reason in AFTER_RETIRED]),
+)
+sa.Index("ix_sources_retires_at", sources.c.retires_at, postgresql_where=is_not_judged_retired_yet)
 sa.Index(
     "ix_sources_searched",
     sources.c.upstream_name,

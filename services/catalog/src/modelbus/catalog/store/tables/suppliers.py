@@ -36,6 +36,7 @@ suppliers = sa.Table(
     *life(),
     text("logo_url", nullable=True),
     text("category", nullable=True),
+    text("listing_url", nullable=True),
 )
 unique_while_it_lives(suppliers, "name")
 
