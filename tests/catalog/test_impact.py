@@ -391,6 +391,23 @@ async def test_a_replacement_that_can_not_take_the_place_is_refused_and_changes_
     assert len(await told(ChainChanged)) == 1
 
 
+async def test_a_credential_that_names_what_takes_the_place_serves_it_from_then_on(http: httpx.AsyncClient) -> None:
+    supplier, one, other = (
+        await a_supplier(http, requires_credential=True),
+        await a_model(http),
+        await a_served_model(http),
+    )
+    await a_source(http, one["id"], supplier["id"])
+    unused = await a_source(http, other["id"], supplier["id"])
+    await a_credential(http, supplier["id"], model_ids=[one["id"]])
+    before = (await shown(http, f"/api/v1/sources/{unused['id']}"))["reason"]
+
+    answer = await http.delete(f"/api/v1/models/{one['id']}?replace_with={other['id']}")
+
+    assert answer.status_code == 204, answer.text
+    assert (before, (await shown(http, f"/api/v1/sources/{unused['id']}"))["reason"]) == ("no_credential", None)
+
+
 async def test_a_replacement_makes_up_for_force(http: httpx.AsyncClient) -> None:
     model, other = await a_served_model(http), await a_served_model(http)
     chain = await a_chain(http, "chain", model["id"])

@@ -307,6 +307,19 @@ async def test_a_price_that_is_low_enough_tags_a_model(http: httpx.AsyncClient, 
     assert await ids_with(http, tag) == {cheap["id"]}
 
 
+async def test_a_change_of_price_is_asked_about_at_once(http: httpx.AsyncClient) -> None:
+    model = await a_model(http)
+    tag = await a_tag(http, rule={"kind": "input_price_below", "usd_per_million": "1"})
+
+    charged = {"model_id": model["id"], "prices": {"input": "0.5", "output": "1"}}
+    assert (await http.post("/api/v1/prices", json=charged)).status_code == 201
+    cheap = await ids_with(http, tag)
+    charged["prices"] = {"input": "2", "output": "4"}
+    assert (await http.post("/api/v1/prices", json=charged)).status_code == 201
+
+    assert (cheap, await ids_with(http, tag)) == ({model["id"]}, set())
+
+
 async def test_a_batch_that_comes_twice_is_counted_once(
     http: httpx.AsyncClient, store: Database, database: FreshDatabase
 ) -> None:

@@ -1,9 +1,11 @@
 """Applying a listing: one transaction, only the differences, whole or not at all."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import batched
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,12 +16,13 @@ from modelbus.catalog.actions.sources import new_source
 from modelbus.catalog.actions.versions import note, write_ahead
 from modelbus.catalog.domain.availability import Reason
 from modelbus.catalog.domain.errors import NotFoundError
-from modelbus.catalog.domain.listings import Offer, Plan, plan
-from modelbus.catalog.domain.models import LISTED_FIELDS, Model
+from modelbus.catalog.domain.listings import Offer, Plan, ids_of, plan
+from modelbus.catalog.domain.models import CAPABILITIES, LISTED_FIELDS, Model
 from modelbus.catalog.domain.sources import Origin, Source
 from modelbus.catalog.domain.suppliers import Supplier
 from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import listings, models, sources, suppliers
+from modelbus.catalog.store.capabilities import hold_capabilities
 from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import CatalogSynced, ListingRefused
@@ -89,9 +92,10 @@ async def _plan_on_locked_models(session: AsyncSession, supplier: Supplier, list
     Locking every model of a large listing would write to each row; an unchanged listing locks and writes none.
     """
     differing: set[str] = set()
+    known = await hold_capabilities(session, {name for each in listing.models for name in each.capabilities or ()})
     for some in batched(listing.models, COMPARED_AT_ONCE):
-        differing |= await listings.differing(session, supplier, some)
-    offers = [offer_of(supplier, each) for each in listing.models if each.upstream_name in differing]
+        differing |= await listings.differing(session, supplier, some, known)
+    offers = [offer_of(supplier, each, known) for each in listing.models if each.upstream_name in differing]
     listed = [each.upstream_name for each in listing.models]
     locked: set[UUID] = set()
     while True:
@@ -160,14 +164,19 @@ async def _add_models(session: AsyncSession, supplier: Supplier, found: _Found, 
         await write_ahead(session)
 
 
-def offer_of(supplier: Supplier, listed: ListedModel) -> Offer:
-    """Read an entry of a listing as the supplier's offer."""
+def offer_of(supplier: Supplier, listed: ListedModel, known: Mapping[str, UUID] = MappingProxyType({})) -> Offer:
+    """Read an entry of a listing as the supplier's offer; `known` are the catalog's capabilities by name."""
     told = {name: getattr(listed, name) for name in LISTED_FIELDS if getattr(listed, name) is not None}
+    if (capabilities := ids_of(listed.capabilities, known)) is not None:
+        told[CAPABILITIES] = capabilities
     return Offer(
         upstream_name=listed.upstream_name,
         public_name=supplier.public_name(listed.upstream_name),
         told=told,
         cost=listed.cost.model_dump(mode="json"),
+        deprecated_at=listed.deprecated_at,
+        retires_at=listed.retires_at,
+        replacement=listed.replacement,
     )
 
 
@@ -199,6 +208,9 @@ def _source_of(supplier: Supplier, offer: Offer, model_id: UUID, now: datetime) 
         "priority": DEFAULT_PRIORITY[supplier.kind],
         "weight": 1,
         "cost": offer.cost,
+        "deprecated_at": offer.deprecated_at,
+        "retires_at": offer.retires_at,
+        "replacement": offer.replacement,
     }
     return new_source(fields, Origin.LISTING, now)
 
@@ -217,4 +229,4 @@ def _stamped(source: Source, before: Source) -> Source:
 
 
 def _is_told(source: Source, before: Source) -> bool:
-    return (source.is_listed, source.cost, source.model_id) != (before.is_listed, before.cost, before.model_id)
+    return source.told != before.told

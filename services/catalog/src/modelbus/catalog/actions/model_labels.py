@@ -119,13 +119,14 @@ async def change_all(session: AsyncSession, model_ids: Iterable[UUID], change: C
 
 def with_capability(model: Model, capability_id: UUID, config: dict[str, Any]) -> Model:
     """Answer the model with the capability."""
-    return replace(model, capabilities={**model.capabilities, str(capability_id): config})
+    given = {**model.capabilities, str(capability_id): config}
+    return replace(model, capabilities=given, provenance=model.telling_capabilities())
 
 
 def without_capability(model: Model, capability_id: UUID) -> Model:
     """Answer the model without the capability."""
     left = {key: config for key, config in model.capabilities.items() if key != str(capability_id)}
-    return replace(model, capabilities=left)
+    return replace(model, capabilities=left, provenance=model.telling_capabilities())
 
 
 def without_category(model: Model, category_id: UUID) -> Model:

@@ -18,7 +18,7 @@ from modelbus.catalog.actions.versions import expect, keep, note
 from modelbus.catalog.domain.availability import judge_model
 from modelbus.catalog.domain.errors import AlreadyExistsError, NotFoundError
 from modelbus.catalog.domain.model_errors import NoSuchParameterError
-from modelbus.catalog.domain.models import ADMINISTRATOR, LISTED_FIELDS, Model, refuse_contradictions
+from modelbus.catalog.domain.models import ADMINISTRATOR, CAPABILITIES, LISTED_FIELDS, Model, refuse_contradictions
 from modelbus.catalog.domain.parameters import Parameter, refuse_wrong_parameters
 from modelbus.catalog.domain.references import NO_CONSENT, Consent, Departure, TargetKind
 from modelbus.catalog.domain.things import stamp
@@ -92,7 +92,11 @@ async def replace_model(
     """Set every field; those of the listed fields that are not `told` are given back to the listings."""
 
     def alter(model: Model) -> Model:
-        listed = {name: by for name, by in model.provenance.items() if by != ADMINISTRATOR and name not in told}
+        listed = {
+            name: by
+            for name, by in model.provenance.items()
+            if name == CAPABILITIES or (by != ADMINISTRATOR and name not in told)
+        }
         given = {name: value for name, value in fields.items() if name not in listed}
         return replace(model, **given, provenance={**listed, **dict.fromkeys(sorted(told), ADMINISTRATOR)})
 

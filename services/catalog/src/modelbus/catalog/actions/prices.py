@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.availability import settle
 from modelbus.catalog.actions.costs import costing
+from modelbus.catalog.actions.tagging import retag_priced
 from modelbus.catalog.actions.telling import price_record
 from modelbus.catalog.actions.versions import expect, note
 from modelbus.catalog.domain.errors import DanglingReferenceError, NotFoundError
@@ -132,11 +133,13 @@ def turned(session: AsyncSession, schedule: Schedule, clock: datetime, change: C
 async def carry_out(session: AsyncSession, book: Book, turns: Sequence[Turn]) -> None:
     """Write what differs, and tell what is in force now that was not before."""
     await save_turns(session, book, turns)
+    begun = [turn.after for turn in turns if turn.after.in_force != turn.before.in_force]
     if book is COSTS:
-        await _set_costs(session, [turn.after for turn in turns if turn.after.in_force != turn.before.in_force])
+        await _set_costs(session, begun)
         return
     for turn in turns:
         await _tell(session, turn)
+    await retag_priced(session, [each.id for each in begun])
 
 
 def _refuse_unfit(book: Book, amounts: Amounts) -> None:

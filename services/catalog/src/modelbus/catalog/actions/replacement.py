@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from modelbus.catalog.actions.availability import settle
+from modelbus.catalog.actions.availability import settle, settle_supplier
 from modelbus.catalog.actions.holders import save_changed
 from modelbus.catalog.actions.successors import claim_successor
 from modelbus.catalog.actions.versions import note
@@ -108,6 +108,7 @@ async def _rewrite_credential(session: AsyncSession, key: UUID, lost: Collection
     credential = await credentials.lock_credential(session, key)
     model_ids = redirected(credential.model_ids, lost, to.id)
     await save_changed(session, credential, replace(credential, model_ids=model_ids))
+    await settle_supplier(session, credential.supplier_id)
 
 
 async def _rewrite_consumer(session: AsyncSession, key: UUID, lost: Collection[UUID], to: Replacement) -> None:

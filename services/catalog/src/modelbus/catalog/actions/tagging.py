@@ -65,6 +65,13 @@ async def retag(session: AsyncSession, model_ids: Collection[UUID]) -> None:
                 await outbox.record(session, ModelChanged.to(model_record(model)))
 
 
+async def retag_priced(session: AsyncSession, model_ids: Collection[UUID]) -> None:
+    """Ask again about models that are charged otherwise from now on, where some rule looks at that."""
+    rules = await tags.rules_in_force(session) if model_ids else {}
+    if any(isinstance(rule, InputPriceBelow) for rule in rules.values()):
+        await retag(session, model_ids)
+
+
 async def retag_all(session: AsyncSession) -> None:
     """Ask every rule about every model, in the transaction that changed a rule."""
     await retag(session, await _differing(session))

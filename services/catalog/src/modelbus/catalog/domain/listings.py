@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,16 @@ class Offer:
     told: dict[str, Any]
     """The model's fields that the listing tells; what it does not tell is not in it."""
     cost: dict[str, Any]
+    deprecated_at: datetime | None = None
+    retires_at: datetime | None = None
+    replacement: str | None = None
+
+
+def ids_of(capabilities: Sequence[str] | None, known: Mapping[str, UUID]) -> dict[str, dict[str, Any]] | None:
+    """Answer the capabilities as a model holds them; None where the listing tells none, nor that there are none."""
+    if capabilities is None:
+        return None
+    return {str(known[name]): {} for name in sorted(capabilities) if name in known}
 
 
 @dataclass(slots=True)
@@ -81,12 +92,21 @@ def _compare(
     # A model that was deleted and made anew under its name gets the offer; else the source stays where it is.
     model_id = named.id if named is not None else source.model_id
     cost = source.cost if source.cost_origin == Origin.ADMINISTRATOR else offer.cost
-    seen = replace(source, model_id=model_id, missed=0, is_listed=True, cost=cost)
+    seen = replace(
+        source,
+        model_id=model_id,
+        missed=0,
+        is_listed=True,
+        cost=cost,
+        deprecated_at=offer.deprecated_at,
+        retires_at=offer.retires_at,
+        replacement=offer.replacement,
+    )
     if seen != source:
         result.changed_sources.append(seen)
     if not source.is_listed:
         result.added += 1
-    elif (seen.model_id, seen.cost) != (source.model_id, source.cost) or is_retold:
+    elif seen.told != source.told or is_retold:
         result.changed += 1
     else:
         result.unchanged += 1

@@ -11,6 +11,8 @@ from modelbus.catalog.domain.model_errors import DefaultModelError, WrongLifecyc
 ADMINISTRATOR = "administrator"
 LISTED_FIELDS = frozenset({"display_name", "model_type", "context_window", "max_output_tokens"})
 """What a listing may tell of a model, unless an administrator told it."""
+CAPABILITIES = "capabilities"
+"""A listing may tell these too; administrators give and take them one by one."""
 
 
 class ModelType(StrEnum):
@@ -104,6 +106,10 @@ class Model:
     rule_tag_ids: list[UUID] = field(default_factory=list)
     """What the rules gave when they were last asked."""
 
+    def telling_capabilities(self) -> dict[str, str]:
+        """Answer the provenance once an administrator has given or taken a capability."""
+        return {**self.provenance, CAPABILITIES: ADMINISTRATOR}
+
     def is_retired(self, now: datetime) -> bool:
         """Tell whether its maker serves it no more, as far as the configuration says."""
         return self.lifecycle == Lifecycle.RETIRED or (self.retires_at is not None and self.retires_at <= now)
@@ -144,5 +150,8 @@ def may_tell(model: Model, field: str, supplier_id: UUID) -> bool:
     name no model would find nobody.
     """
     if field == "model_type" and model.is_default:
+        return False
+    if field == CAPABILITIES and model.capabilities and field not in model.provenance:
+        # Given by hand, or imported, before listings told them.
         return False
     return model.provenance.get(field) in {None, str(supplier_id)}

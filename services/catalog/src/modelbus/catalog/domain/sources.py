@@ -83,6 +83,11 @@ class Source:
     replacement: str | None = None
     """The upstream name of what the supplier would have used instead."""
 
+    @property
+    def told(self) -> tuple[object, ...]:
+        """What a listing says of it, and everybody is told."""
+        return self.is_listed, self.cost, self.model_id, self.deprecated_at, self.retires_at, self.replacement
+
     def is_retired(self, now: datetime) -> bool:
         """Tell whether the supplier serves it no more, as its listing says."""
         return self.retires_at is not None and self.retires_at <= now

@@ -72,6 +72,17 @@ async def hold_capability(session: AsyncSession, capability_id: UUID) -> bool:
     return await session.scalar(query.with_for_update(read=True, key_share=True)) is not None
 
 
+async def hold_capabilities(session: AsyncSession, names: Collection[str]) -> dict[str, UUID]:
+    """Answer the ids of those of the names that are capabilities', and keep them from being deleted meanwhile."""
+    if not names:
+        return {}
+    query = sa.select(capabilities.c.name, capabilities.c.id).where(
+        rows.among(capabilities.c.name, names), capabilities.c.deleted_at.is_(None)
+    )
+    held = await session.execute(query.order_by(capabilities.c.id).with_for_update(read=True, key_share=True))
+    return {row.name: row.id for row in held}
+
+
 async def list_capabilities(session: AsyncSession, wanted: CapabilityFilter, *, paging: Paging) -> list[Capability]:
     """List capabilities one more than the page holds."""
     query = _alive

@@ -1,7 +1,9 @@
 """Queries about listings that were applied."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from modelbus.catalog.domain.models import LISTED_FIELDS
+from modelbus.catalog.domain.listings import ids_of
+from modelbus.catalog.domain.models import CAPABILITIES, LISTED_FIELDS
 from modelbus.catalog.domain.sources import Origin
 from modelbus.catalog.domain.suppliers import Supplier
 from modelbus.catalog.store.tables import applied_listings, models, sources
@@ -45,20 +48,28 @@ async def newest_revision(session: AsyncSession, supplier_id: UUID) -> int:
     return await session.scalar(query.where(applied_listings.c.supplier_id == supplier_id)) or 0
 
 
-async def differing(session: AsyncSession, supplier: Supplier, listed: Sequence[ListedModel]) -> set[str]:
+async def differing(
+    session: AsyncSession,
+    supplier: Supplier,
+    listed: Sequence[ListedModel],
+    known: Mapping[str, UUID] = MappingProxyType({}),
+) -> set[str]:
     """Answer the upstream names of the offers that `domain.listings.plan` has to look at.
 
     PostgreSQL compares, so that nothing is loaded of what is as it was. It may name an offer too many, never one
     too few: what is not named is listed, was never missed, and says nothing that the catalog does not hold.
+    `known` are the catalog's capabilities by name.
     """
     texts = (
         [each.upstream_name for each in listed],
         [supplier.public_name(each.upstream_name) for each in listed],
         [each.model_dump_json() for each in listed],
+        [_written(ids_of(each.capabilities, known)) for each in listed],
     )
-    upstream_names, public_names, documents = (sa.bindparam(None, given, type_=ARRAY(sa.Text)) for given in texts)
-    unnested = sa.func.unnest(upstream_names, public_names, sa.cast(documents, ARRAY(JSONB)))
-    offers = unnested.table_valued("upstream_name", "public_name", sa.column("said", JSONB)).render_derived("offers")
+    upstream_names, public_names, said, able = (sa.bindparam(None, given, type_=ARRAY(sa.Text)) for given in texts)
+    unnested = sa.func.unnest(upstream_names, public_names, sa.cast(said, ARRAY(JSONB)), sa.cast(able, ARRAY(JSONB)))
+    columns = ("upstream_name", "public_name", sa.column("said", JSONB), sa.column("able", JSONB))
+    offers = unnested.table_valued(*columns).render_derived("offers")
     held = (
         sa.select(sources.c.id)
         .join(models, models.c.id == sources.c.model_id)
@@ -71,7 +82,10 @@ async def differing(session: AsyncSession, supplier: Supplier, listed: Sequence[
             (sources.c.cost_origin == Origin.ADMINISTRATOR) | (sources.c.cost == offers.c.said["cost"]),
             models.c.deleted_at.is_(None),
             models.c.name == offers.c.public_name,
-            *(_holds(name, offers.c.said, supplier) for name in sorted(LISTED_FIELDS)),
+            *(_holds(name, offers.c.said[name], supplier) for name in sorted(LISTED_FIELDS)),
+            _holds(CAPABILITIES, offers.c.able, supplier),
+            *(_dates(name, offers.c.said) for name in ("deprecated_at", "retires_at")),
+            sources.c.replacement.is_not_distinct_from(offers.c.said["replacement"].astext),
         )
         # With a limit, one look into the index for each offer, whatever the planner believes of tables that have
         # just been filled.
@@ -82,11 +96,21 @@ async def differing(session: AsyncSession, supplier: Supplier, listed: Sequence[
     return set(await session.scalars(query))
 
 
-def _holds(name: str, said: sa.ColumnElement[Any], supplier: Supplier) -> sa.ColumnElement[bool]:
+def _holds(name: str, told: sa.ColumnElement[Any], supplier: Supplier) -> sa.ColumnElement[bool]:
     """Compare a field as `domain.listings` does: not told, somebody else's to tell, or told before and the same."""
     teller = models.c.provenance[name].astext
-    is_same = sa.and_(teller == str(supplier.id), sa.func.to_jsonb(models.c[name]) == said[name])
-    return sa.or_(said[name].astext.is_(None), teller != str(supplier.id), is_same)
+    is_same = sa.and_(teller == str(supplier.id), sa.func.to_jsonb(models.c[name]) == told)
+    is_silent = sa.or_(told.is_(None), sa.func.jsonb_typeof(told) == "null")
+    return sa.or_(is_silent, teller != str(supplier.id), is_same)
+
+
+def _dates(name: str, said: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    told = sa.cast(said[name].astext, sa.DateTime(timezone=True))
+    return sources.c[name].is_not_distinct_from(told)
+
+
+def _written(capabilities: dict[str, Any] | None) -> str | None:
+    return None if capabilities is None else json.dumps(capabilities)
 
 
 async def insert_applied(

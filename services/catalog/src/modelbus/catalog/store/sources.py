@@ -17,6 +17,7 @@ from modelbus.catalog.domain.sources import Origin, Source
 from modelbus.catalog.store import rows
 from modelbus.catalog.store.paging import Paging, page
 from modelbus.catalog.store.tables import credential_models, credentials, sources, suppliers
+from modelbus.catalog.store.tables.models import is_not_judged_retired_yet
 
 _alive = sa.select(sources).where(sources.c.deleted_at.is_(None))
 
