@@ -3,8 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelbus.chassis.entry import run
+
+if TYPE_CHECKING:
+    from modelbus.chassis.database import Database
 
 SHORTEST_PASSPHRASE = 12
 
@@ -32,18 +36,14 @@ def reseal() -> None:
     """Seal every secret that is not under the first master key anew; safe while the catalog serves."""
     import asyncio
 
-    from modelbus.catalog.actions import sealing, versions
+    from modelbus.catalog.actions import sealing
     from modelbus.catalog.actions.audit import audit_command
-    from modelbus.catalog.store.tables import SCHEMA, outbox
-    from modelbus.chassis.database import Database
     from modelbus.chassis.secrets import Vault
-    from modelbus.chassis.settings import DatabaseSettings, MasterKeySettings
+    from modelbus.chassis.settings import MasterKeySettings
 
     async def work() -> list[sealing.Resealed]:
         vault = Vault(MasterKeySettings().master_keys.get_secret_value())
-        database = Database(
-            DatabaseSettings().database_url.get_secret_value(), service=SCHEMA, outbox=outbox, finish=versions.write
-        )
+        database = _database()
         try:
             resealed = await sealing.reseal(database, vault)
             await audit_command(database, "reseal", **{done.what: done.resealed for done in resealed})
@@ -60,14 +60,10 @@ def create_admin(name: str, password_file: Path | None) -> None:
     import asyncio
     import getpass
 
-    from modelbus.catalog.actions import versions
     from modelbus.catalog.actions.passwords import Passwords
     from modelbus.catalog.actions.users import create_user
     from modelbus.catalog.domain.errors import Refusal
-    from modelbus.catalog.store.tables import SCHEMA, outbox
     from modelbus.chassis.callers import Caller, Role
-    from modelbus.chassis.database import Database
-    from modelbus.chassis.settings import DatabaseSettings
 
     if password_file is not None:
         password = password_file.read_text().rstrip("\r\n")
@@ -77,9 +73,7 @@ def create_admin(name: str, password_file: Path | None) -> None:
         password = sys.stdin.readline().rstrip("\r\n")
 
     async def work() -> None:
-        database = Database(
-            DatabaseSettings().database_url.get_secret_value(), service=SCHEMA, outbox=outbox, finish=versions.write
-        )
+        database = _database()
         fields = {"name": name.strip().lower(), "display_name": None, "role": Role.ADMIN.value, "is_active": True}
         try:
             async with database.transaction(Caller.system("create-admin")) as session:
@@ -100,20 +94,15 @@ def export(file: Path, passphrase_file: Path | None) -> None:
     import os
     from contextlib import ExitStack
 
-    from modelbus.catalog.actions import versions
     from modelbus.catalog.actions.audit import audit_command
     from modelbus.catalog.actions.export import Exporter, write_export
     from modelbus.catalog.domain.errors import Refusal
-    from modelbus.catalog.store.tables import SCHEMA, outbox
-    from modelbus.chassis.database import Database
     from modelbus.chassis.secrets import Vault
-    from modelbus.chassis.settings import DatabaseSettings, MasterKeySettings
+    from modelbus.chassis.settings import MasterKeySettings
 
     async def work(descriptor: int) -> int:
         exporter = Exporter(Vault(MasterKeySettings().master_keys.get_secret_value()), _passphrase(passphrase_file))
-        database = Database(
-            DatabaseSettings().database_url.get_secret_value(), service=SCHEMA, outbox=outbox, finish=versions.write
-        )
+        database = _database()
         try:
             with os.fdopen(descriptor, "wb") as written:
                 async with database.reading() as session:
@@ -143,20 +132,15 @@ def restore(file: Path, passphrase_file: Path | None, *, replace: bool, dry_run:
     import asyncio
 
     from modelbus.catalog.actions import restore as actions
-    from modelbus.catalog.actions import versions
     from modelbus.catalog.domain.errors import Refusal
-    from modelbus.catalog.store.tables import SCHEMA, outbox
     from modelbus.chassis.callers import Caller
-    from modelbus.chassis.database import Database
     from modelbus.chassis.secrets import Vault
-    from modelbus.chassis.settings import DatabaseSettings, MasterKeySettings
+    from modelbus.chassis.settings import MasterKeySettings
 
     async def work() -> actions.Report:
         vault = Vault(MasterKeySettings().master_keys.get_secret_value())
         wishes = actions.Wishes(dry_run=dry_run, replace=replace, passphrase=_passphrase(passphrase_file))
-        database = Database(
-            DatabaseSettings().database_url.get_secret_value(), service=SCHEMA, outbox=outbox, finish=versions.write
-        )
+        database = _database()
         try:
             with file.open("rb") as document:
                 async with database.transaction(Caller.system("restore")) as session:
@@ -176,6 +160,17 @@ def restore(file: Path, passphrase_file: Path | None, *, replace: bool, dry_run:
     for table, rows in report.after.items():
         print(f"{table}: {report.before[table]} before, {rows} now")
     print("nothing was changed" if dry_run else f"a new epoch has begun: {report.epoch}")
+
+
+def _database() -> "Database":
+    """Open the catalog's database as the service does: what is changed is kept as a version, and told."""
+    from modelbus.catalog.actions import versions
+    from modelbus.catalog.store.tables import SCHEMA, outbox
+    from modelbus.chassis.database import Database
+    from modelbus.chassis.settings import DatabaseSettings
+
+    url = DatabaseSettings().database_url.get_secret_value()
+    return Database(url, service=SCHEMA, outbox=outbox, finish=versions.write)
 
 
 def _passphrase(file: Path | None) -> str | None:

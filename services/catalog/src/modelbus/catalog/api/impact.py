@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.impact import impact_of
 from modelbus.catalog.api.guards import GUARDS
+from modelbus.catalog.api.model_names import key_of
 from modelbus.catalog.api.views import View
 from modelbus.catalog.domain.references import Departure, TargetKind
 from modelbus.catalog.store import credentials, models, scopes, sources, strategies, suppliers
@@ -59,7 +60,7 @@ Asked = Annotated[Action, Query(description="What would be done.")]
 @routes.get("/models/{model:path}/impact")
 async def preview_model(model: str, session: Reading, action: Asked = Action.DELETE) -> ImpactView:
     """Show what deleting or disabling a model would break."""
-    return await _preview(session, action, TargetKind.MODEL, (await models.get_model(session, _key(model))).id)
+    return await _preview(session, action, TargetKind.MODEL, (await models.get_model(session, key_of(model))).id)
 
 
 @routes.get("/sources/{source_id}/impact")
@@ -99,10 +100,3 @@ async def _preview(session: AsyncSession, action: Action, kind: TargetKind, key:
     impact = await impact_of(session, departure)
     findings = [FindingView.model_validate(finding) for finding in impact.findings]
     return ImpactView(action=action, is_refused=impact.is_refused, findings=findings)
-
-
-def _key(model: str) -> UUID | str:
-    try:
-        return UUID(model)
-    except ValueError:
-        return model
