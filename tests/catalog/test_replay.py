@@ -24,13 +24,18 @@ from modelbus.contracts.sync import ListedModel, Listing
 from running import ADMIN_TOKEN, serving
 from servers import Databases, FreshDatabase
 
-REFERRING = ("fallback-chains", "complexity-routing", "cost-strategies", "scopes", "access-keys")
-NOUNS = ("suppliers", "credentials", "models", "sources", *REFERRING)
+REFERRING = ("fallback-chains", "complexity-routing", "cost-strategies", "scopes", "access-keys", "consumers")
+LABELS = ("capabilities", "categories", "tags")
+NOUNS = ("suppliers", "credentials", "models", "sources", *REFERRING, *LABELS)
 
 made = st.tuples(st.just("make"), st.sampled_from(NOUNS), st.integers(0, 7))
 touched = st.tuples(st.sampled_from(["enable", "disable", "delete"]), st.sampled_from(NOUNS), st.integers(0, 7))
+rolled_back = st.tuples(st.just("rollback"), st.sampled_from(NOUNS), st.integers(0, 7))
+of_models = st.tuples(
+    st.sampled_from(["price", "bulk", "label", "default"]), st.sampled_from(LABELS), st.integers(0, 7)
+)
 listed = st.tuples(st.just("list"), st.frozensets(st.sampled_from("abcdef"), min_size=1), st.integers(0, 7))
-stories = st.lists(made | touched | listed, min_size=5, max_size=25)
+stories = st.lists(made | touched | listed | rolled_back | of_models, min_size=5, max_size=30)
 
 
 class Administrator:
@@ -47,11 +52,32 @@ class Administrator:
             await self._make(what, which)
         elif verb == "list":
             await self._list(sorted(what), self._one("suppliers", which))
+        elif verb in {"price", "bulk", "label", "default"}:
+            await self._of_model(verb, what, which)
+        elif verb == "rollback":
+            body = {"version": which % 3 + 1}
+            params = self._consent(which)
+            await self._http.post(f"/api/v1/{what}/{self._one(what, which)}/rollback", json=body, params=params)
         elif verb == "delete":
             await self._http.delete(f"/api/v1/{what}/{self._one(what, which)}", params=self._consent(which))
         else:
             params = self._consent(which) if verb == "disable" else {}
             await self._http.post(f"/api/v1/{what}/{self._one(what, which)}/{verb}", params=params)
+
+    async def _of_model(self, verb: str, noun: str, which: int) -> None:
+        model = self._one("models", which)
+        match verb:
+            case "price":
+                prices = {"input": which % 3, "output": which + 1}
+                await self._http.post("/api/v1/prices", json={"model_id": model, "prices": prices})
+            case "bulk":
+                change = {"tier": "pro" if which % 2 else "free", "is_active": which % 5 != 0}
+                body = {"filter": {}, "change": change}
+                await self._http.post("/api/v1/models/bulk", json=body, params={"force": True})
+            case "label":
+                await self._http.put(f"/api/v1/models/{model}/{noun}/{self._one(noun, which)}", json={})
+            case _:
+                await self._http.post(f"/api/v1/models/{model}/set-default")
 
     def _consent(self, which: int) -> dict[str, Any]:
         """Say at times that references may break, or what takes the place of what goes."""
@@ -73,17 +99,30 @@ class Administrator:
                 self._keep(noun, await a_credential(self._http, supplier))
             case "sources" if await self._lives("suppliers", supplier) and await self._lives("models", model):
                 self._keep(noun, await a_source(self._http, model, supplier))
+            case _ if noun in LABELS:
+                await self._make_label(noun, which)
             case _ if noun in REFERRING:
                 bodies: dict[str, dict[str, Any]] = {
                     "fallback-chains": {"steps": [{"model_id": model}]},
                     "complexity-routing": {"levels": [{"level": "hard", "model_ids": [model]}]},
                     "cost-strategies": {"cost_weight": 1, "model_ids": [model]},
+                    "consumers": {"kind": "tenant", "model_ids": [model]},
                 }
                 params = {"force": True} if noun == "fallback-chains" else {}
                 json = {"name": f"n-{uuid4().hex}", **bodies.get(noun, {"model_ids": [model]})}
                 answer = await self._http.post(f"/api/v1/{noun}", json=json, params=params)
                 if answer.status_code == httpx.codes.CREATED:
                     self._keep(noun, answer.json())
+
+    async def _make_label(self, noun: str, which: int) -> None:
+        bodies: dict[str, dict[str, Any]] = {
+            "capabilities": {"domain": "nlp", "input_types": ["text"], "output_types": ["text"]},
+            "tags": {"rule": {"kind": "input_price_below", "usd_per_million": which + 1}} if which % 2 else {},
+        }
+        json = {"name": f"n-{uuid4().hex}", **bodies.get(noun, {})}
+        answer = await self._http.post(f"/api/v1/{noun}", json=json)
+        assert answer.status_code == httpx.codes.CREATED, answer.text
+        self._keep(noun, answer.json())
 
     async def _lives(self, noun: str, key: str) -> bool:
         return (await self._http.get(f"/api/v1/{noun}/{key}")).status_code == httpx.codes.OK
