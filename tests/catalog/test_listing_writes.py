@@ -19,6 +19,7 @@ from modelbus.catalog.actions.availability import settle_supplier
 from modelbus.catalog.actions.listings import apply_listing, offer_of
 from modelbus.catalog.domain.listings import plan
 from modelbus.catalog.store import listings, models, sources, suppliers
+from modelbus.catalog.store.capabilities import hold_capabilities
 from modelbus.catalog.store.tables import outbox
 from modelbus.chassis.database import Database
 from modelbus.chassis.ids import new_id
@@ -148,6 +149,9 @@ an_entry = st.fixed_dictionaries(
         "display_name": st.sampled_from(["A", "ä \"'"]),
         "context_window": st.sampled_from([None, 1, 2]),
         "cost": st.sampled_from([CostPrices(), CostPrices(input="0.5"), CostPrices(input="0.50", is_dynamic=True)]),
+        "retires_at": st.sampled_from([None, "2025-01-01T00:00:00Z", "2090-01-01T00:00:00+02:00"]),
+        "replacement": st.sampled_from([None, "a"]),
+        "capabilities": st.sampled_from([None, [], ["tools"], ["vision", "tools", "juggling"]]),
     },
 )
 entries = st.lists(an_entry, unique_by=lambda each: each["upstream_name"], max_size=4)
@@ -158,6 +162,8 @@ edits = st.sampled_from(
         "UPDATE catalog.models SET provenance = jsonb_set(provenance, '{display_name}', '\"administrator\"')",
         "UPDATE catalog.models SET aliases = ARRAY[name], name = name || '-renamed' WHERE name LIKE '%a'",
         "UPDATE catalog.models SET deleted_at = now() WHERE name LIKE '%b'",
+        "UPDATE catalog.models SET provenance = provenance - 'capabilities'",
+        "UPDATE catalog.models SET capabilities = '{}'",
         "UPDATE catalog.sources SET deleted_at = now() WHERE upstream_name = 'c'",
         "UPDATE catalog.sources SET missed = 1 WHERE upstream_name = 'd'",
         MOVED,
@@ -172,15 +178,21 @@ async def test_postgresql_passes_over_no_offer_that_the_plan_would_change(
     http: httpx.AsyncClient, opened: Database, first: list[Any], second: list[Any], edit: str
 ) -> None:
     made = await a_supplier(http, namespace=f"n-{new_id().hex}")
+    for name in ("tools", "vision"):
+        # Those of the example before are taken.
+        body = {"name": name, "domain": "nlp", "input_types": ["text"], "output_types": ["text"]}
+        await http.post("/api/v1/capabilities", json=body)
     async with opened.transaction() as session:
         await apply(session, made["id"], [ListedModel(**each) for each in first])
         await session.execute(sa.text(edit))
     listing = [ListedModel(**each) for each in second]
 
-    async with opened.reading() as session:
+    async with opened.transaction() as session:
         supplier = await suppliers.get_supplier(session, UUID(made["id"]))
-        differing = await listings.differing(session, supplier, listing)
-        offers = [offer_of(supplier, each) for each in listing]
+        known = await hold_capabilities(session, ["tools", "vision"])
+        assert len(known) == 2
+        differing = await listings.differing(session, supplier, listing, known)
+        offers = [offer_of(supplier, each, known) for each in listing]
         names = await models.find_models(session, [offer.public_name for offer in offers])
         held = await sources.sources_of_supplier(session, supplier.id)
 

@@ -88,3 +88,20 @@ async def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | No
             await Endpoint(client, a_supplier(), None, LIMITS).get_json("/models", headers={})
 
     assert limited.value.retry_after_s == seconds
+
+
+async def test_the_parameters_of_a_page_come_beside_those_of_the_listing_s_url() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, stream=httpx.ByteStream(b"[]"))
+
+    supplier = a_supplier(listing_url="https://files.example.com/models?team=a")
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        endpoint = Endpoint(client, supplier, "secret", LIMITS)
+        await endpoint.get_json("/models", headers={}, params={"limit": "2"})
+        await endpoint.get_json("/models", headers=endpoint.bearer())
+
+    assert asked == ["https://files.example.com/models?team=a&limit=2", "https://files.example.com/models?team=a"]
+    assert endpoint.bearer() == {}

@@ -11,13 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelbus.catalog.domain.suppliers import Flavour
 from modelbus.contracts.records import CostPrices
 from modelbus.contracts.sync import ListedModel
 from modelbus.sync.clients.endpoint import parse
-from modelbus.sync.clients.flavours import find_flavours, openai, openrouter
+from modelbus.sync.clients.flavours import (
+    aihubmix,
+    anthropic,
+    file,
+    find_flavours,
+    gemini,
+    heroku,
+    ollama,
+    openai,
+    openrouter,
+)
 from modelbus.sync.domain.errors import UnusableAnswerError
 
-FLAVOURS = (openai, openrouter)
+FLAVOURS = (openai, openrouter, aihubmix, anthropic, gemini, heroku, ollama, file)
 SAMPLES = Path(__file__).parent / "samples"
 
 
@@ -40,7 +51,11 @@ def read_one(**fields: Any) -> ListedModel:
 
 
 def test_every_module_is_a_flavour_of_its_name() -> None:
-    assert set(find_flavours()) == {"openai", "openrouter"}
+    assert set(find_flavours()) == {flavour.__name__.rpartition(".")[2] for flavour in FLAVOURS}
+
+
+def test_the_catalog_takes_suppliers_of_every_flavour_and_of_no_other() -> None:
+    assert set(find_flavours()) == {*Flavour}
 
 
 def test_openai_reads_a_list_with_zero_created() -> None:
@@ -159,6 +174,8 @@ def test_a_recorded_model_arrives_whole() -> None:
         context_window=200000,
         max_output_tokens=8192,
         cost=CostPrices(input=Decimal(3), output=Decimal(15), request=Decimal(0), image=Decimal("0.0048")),
+        input_modalities=["text", "image"],
+        output_modalities=["text"],
     )
     assert models["raifle/sorcererlm-8x22b"].model_type == "language"
 
@@ -219,17 +236,22 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = ("id", "name", "pricing", "architecture", "top_provider", "context_length", "context_window", "display_name")
+FIELDS = (
+    *("id", "name", "model_id", "pricing", "architecture", "top_provider", "context_length", "context_window"),
+    *("display_name", "capabilities", "supported_parameters", "supportedGenerationMethods", "details", "features"),
+    *("types", "type", "price_unit", "input_price", "model_type", "active", "retires_at", "eol_date", "replacement"),
+)
 entries = st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=len(FIELDS))
 pricings = st.dictionaries(st.sampled_from(openrouter.PER_TOKEN + openrouter.PER_PIECE), json_values)
-priced = st.builds(lambda entry, pricing: entry | {"id": "a", "pricing": pricing}, entries, pricings)
+NAMES = {"id": "a", "name": "a", "model_id": "a"}
+priced = st.builds(lambda entry, pricing: entry | NAMES | {"pricing": pricing}, entries, pricings)
 
 
 @given(st.lists(entries | priced | json_values, max_size=4))
 def test_no_entry_of_any_shape_breaks_an_adapter_or_is_lost(listed: list[Any]) -> None:
     for flavour in FLAVOURS:
         try:
-            fetched = flavour.read_listing({"data": listed})
+            fetched = flavour.read_listing(listed)
         except UnusableAnswerError:
             continue
         assert len(fetched.models) + len(fetched.left_out) == len(listed)

@@ -35,7 +35,7 @@ class SupplierChanged(RecordChanged[records.SupplierRecord]):
     """A supplier was created, changed or deleted."""
 
     type: ClassVar[str] = "supplier.changed"
-    version: ClassVar[str] = "1-1"
+    version: ClassVar[str] = "1-2"
 
 
 class CredentialChanged(RecordChanged[records.CredentialRecord]):
@@ -56,7 +56,7 @@ class SourceChanged(RecordChanged[records.SourceRecord]):
     """A source was created, changed or deleted, or its availability flipped."""
 
     type: ClassVar[str] = "source.changed"
-    version: ClassVar[str] = "1-1"
+    version: ClassVar[str] = "1-2"
 
 
 class ChainChanged(RecordChanged[routing.ChainRecord]):

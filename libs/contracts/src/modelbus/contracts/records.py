@@ -37,7 +37,7 @@ class SupplierRecord(Record):
     protocol: str
     """How requests are spoken: `openai` or `anthropic`."""
     flavour: str
-    """How its listing is read: `openai` or `openrouter`."""
+    """How its listing is read: `openai`, `openrouter`, `aihubmix`, `anthropic`, `gemini`, `ollama` or `file`."""
     namespace: str | None
     """Put before each listed name (`openai` + `gpt-4o` = `openai/gpt-4o`), so that offers of several suppliers meet."""
     is_active: bool
@@ -54,6 +54,8 @@ class SupplierRecord(Record):
     logo_url: str | None = None
     category: str | None = None
     """A word by which administrators group suppliers."""
+    listing_url: str | None = None
+    """Where its listing is, if not where its flavour looks for it; keys go there only if it is the same server."""
 
 
 class CredentialRecord(Record):
@@ -195,6 +197,12 @@ class SourceRecord(Record):
     """What this offer can do otherwise than its model: capability name to whether it has it."""
     health: str = "unknown"
     """What probes and traffic say right now: `healthy`, `degraded`, `down` or `unknown`."""
+    deprecated_at: datetime | None = None
+    """From when on the supplier advises against it."""
+    retires_at: datetime | None = None
+    """From when on the supplier does not serve it, as its listing says."""
+    replacement: str | None = None
+    """The upstream name of what the supplier would have used instead."""
 
 
 class PriceRecord(Record):

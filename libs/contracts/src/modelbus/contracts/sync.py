@@ -1,12 +1,23 @@
 """What sync tells, and the normalised listing that the catalog reads from it by claim check."""
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from modelbus.contracts.event import Event
 from modelbus.contracts.records import CostPrices
+
+
+class HeldPrices(BaseModel):
+    """Prices that a listing told and that nobody believes yet: they wait for an administrator."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listed: CostPrices
+    """As the listing has them, read in the unit that it is said to use."""
+    reason: str
 
 
 class ListedModel(BaseModel):
@@ -20,6 +31,20 @@ class ListedModel(BaseModel):
     context_window: int | None = None
     max_output_tokens: int | None = None
     cost: CostPrices = CostPrices()
+    held: HeldPrices | None = None
+    """Prices that are not in `cost` because they are held for review; `cost` is what was believed before."""
+    input_modalities: list[str] = Field(default_factory=list)
+    """What goes in: `text`, `image`, `audio`, `video`, `file`; empty where the listing does not say."""
+    output_modalities: list[str] = Field(default_factory=list)
+    """What comes out: the same words, and `embedding`, `rerank`."""
+    capabilities: list[str] | None = None
+    """What it can do, in the words of the catalog's capabilities (`tools`, `vision` ...), in order."""
+    deprecated_at: datetime | None = None
+    """From when on the supplier advises against it."""
+    retires_at: datetime | None = None
+    """From when on the supplier does not serve it, whether or not it is still listed."""
+    replacement: str | None = None
+    """The upstream name of the model that the supplier would have used instead."""
 
 
 class LeftOut(BaseModel):

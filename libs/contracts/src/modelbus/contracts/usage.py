@@ -20,6 +20,10 @@ class Tokens(BaseModel):
     output: int | None = None
     """Output that is not reasoning."""
     reasoning: int | None = None
+    cache_write: int | None = None
+    """Input that was written to a cache."""
+    is_estimated: bool = False
+    """The supplier did not tell, or the answer ended early: this was counted from what passed, roughly."""
 
 
 class AttemptRecord(BaseModel):

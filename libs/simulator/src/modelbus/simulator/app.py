@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 
 from aiohttp import web
@@ -10,6 +10,7 @@ from aiohttp import web
 from modelbus.simulator.anthropic import Anthropic
 from modelbus.simulator.control import Control
 from modelbus.simulator.door import Door
+from modelbus.simulator.listers import AiHubMix, Files, Gemini, Ollama
 from modelbus.simulator.openai import OpenAI
 from modelbus.simulator.openrouter import OpenRouter
 from modelbus.simulator.providers import Provider
@@ -27,6 +28,10 @@ class Simulator:
     openai: Provider
     openrouter: Provider
     anthropic: Provider
+    gemini: Provider
+    ollama: Provider
+    aihubmix: Provider
+    files: Provider
 
     def base_url(self, provider: Provider) -> str:
         """Where a client of this provider should be pointed at, `/v1` included."""
@@ -34,16 +39,18 @@ class Simulator:
 
     def reset(self) -> None:
         """Bring every provider back to how it started."""
-        for provider in (self.openai, self.openrouter, self.anthropic):
-            provider.reset()
+        for field in fields(self):
+            if isinstance(provider := getattr(self, field.name), Provider):
+                provider.reset()
 
 
 @asynccontextmanager
 async def running_simulator(port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[Simulator]:
     """Run a simulator; port 0 takes any free one. Leaving ends open answers and hangs within a second."""
-    openai, openrouter, anthropic = Provider(OpenAI()), Provider(OpenRouter()), Provider(Anthropic())
+    shapes = (OpenAI(), OpenRouter(), Anthropic(), Gemini(), Ollama(), AiHubMix(), Files())
+    providers = {shape.name: Provider(shape) for shape in shapes}
     runner = web.AppRunner(
-        _assemble(openai, openrouter, anthropic),
+        _assemble(*providers.values()),
         access_log=None,
         handler_cancellation=True,
         shutdown_timeout=_GRACE_SECONDS,
@@ -53,7 +60,7 @@ async def running_simulator(port: int = 0, host: str = "127.0.0.1") -> AsyncIter
         await web.TCPSite(runner, host, port, backlog=1024).start()
         bound_port = runner.addresses[0][1]
         shown_host = f"[{host}]" if ":" in host else host
-        yield Simulator(f"http://{shown_host}:{bound_port}", openai, openrouter, anthropic)
+        yield Simulator(f"http://{shown_host}:{bound_port}", **providers)
     finally:
         await runner.cleanup()
 

@@ -127,8 +127,8 @@ class Provider:
 
 
 def key_of(headers: Mapping[str, str]) -> str | None:
-    """The key a caller shows, in either of the two headers in use."""
-    if key := headers.get("x-api-key"):
+    """The key a caller shows, in any of the three headers in use."""
+    if key := headers.get("x-api-key") or headers.get("x-goog-api-key"):
         return key
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None

@@ -17,7 +17,7 @@ from modelbus.chassis.messaging import Bus
 from modelbus.chassis.relay import Relay
 from modelbus.chassis.secrets import Vault
 from modelbus.contracts.bus import SYNC
-from modelbus.sync.api import runs
+from modelbus.sync.api import prices, runs
 from modelbus.sync.api.problems import STATUSES
 from modelbus.sync.clients.catalog import KINDS, Directory
 from modelbus.sync.clients.endpoint import Limits
@@ -25,7 +25,7 @@ from modelbus.sync.clients.flavours import find_flavours
 from modelbus.sync.clients.suppliers import Suppliers
 from modelbus.sync.domain.runs import CatalogPoint
 from modelbus.sync.events import hear_catalog
-from modelbus.sync.jobs import Worker, forget_old, schedule_runs
+from modelbus.sync.jobs import Terms, Worker, forget_old, schedule_runs
 from modelbus.sync.settings import Settings
 from modelbus.sync.store.tables import SCHEMA, outbox, parking
 
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
             database,
             directory,
             suppliers,
-            lease_s=settings.sync_lease_s,
+            terms=Terms(settings.sync_lease_s, settings.price_jump_factor),
             known=lambda: CatalogPoint(follower.epoch, follower.revision),
             wake=wake,
         )
@@ -109,6 +109,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.database, app.state.directory, app.state.wake = database, directory, wake
     app.include_router(runs.routes)
     app.include_router(runs.listing_routes)
+    app.include_router(prices.routes)
     app.include_router(parking.routes())
     return app
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from structlog.contextvars import bound_contextvars
@@ -12,7 +13,8 @@ from modelbus.chassis.last_resort import attempt
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import OUTAGES, is_outage, repeat, stop
 from modelbus.chassis.outbox import Outbox
-from modelbus.sync.actions import listings, runs
+from modelbus.contracts.sync import ListedModel
+from modelbus.sync.actions import listings, prices, runs
 from modelbus.sync.clients.catalog import Directory
 from modelbus.sync.clients.suppliers import Answered, Suppliers
 from modelbus.sync.domain.errors import FetchFailedError, LeaseLostError
@@ -24,12 +26,17 @@ OUTBOX_KEPT = timedelta(days=7)
 log = logger(__name__)
 
 
-class Worker:
-    """Brings runs to their end, one after another.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a worker goes about its runs."""
 
-    It holds each on a lease of `lease_s` seconds, renewed while it lives. `known` answers what is known of the
-    catalog.
-    """
+    lease_s: float
+    """Each is held for so long; the lease is renewed while the worker lives."""
+    price_jump_factor: float
+
+
+class Worker:
+    """Brings runs to their end, one after another; `known` answers what is known of the catalog."""
 
     def __init__(
         self,
@@ -37,16 +44,17 @@ class Worker:
         directory: Directory,
         suppliers: Suppliers,
         *,
-        lease_s: float,
+        terms: Terms,
         known: Callable[[], CatalogPoint],
         wake: asyncio.Event,
     ) -> None:
         self._database = database
         self._directory = directory
         self._suppliers = suppliers
-        self._lease_s = lease_s
+        self._lease_s = terms.lease_s
         self._known = known
         self._wake = wake
+        self._price_jump_factor = terms.price_jump_factor
 
     async def work(self) -> None:
         """Do what there is to do, then wait until somebody wakes us, or for a moment; to be repeated."""
@@ -97,11 +105,19 @@ class Worker:
                 await runs.fail_run(session, run, str(error), attempts=error.attempts)
             return
         fetched = answered.fetched
-        listing = await asyncio.to_thread(listings.normalise, run, fetched.models, fetched.left_out)
+        models = await self._review(run, fetched.models)
+        listing = await asyncio.to_thread(listings.normalise, run, models, fetched.left_out)
         left_out = len(fetched.left_out)
         async with self._database.transaction() as session:
             await listings.keep_listing(session, run, listing, left_out=left_out, attempts=answered.attempts)
         log.info("a listing is fetched", run_id=str(run.id), models=len(listing.models), left_out=left_out)
+
+    async def _review(self, run: Run, models: list[ListedModel]) -> list[ListedModel]:
+        """Hold the prices that are in doubt."""
+        names = [model.upstream_name for model in models]
+        async with self._database.reading() as session:
+            known = await prices.known_prices(session, run.supplier_id, names, self._directory.public_name)
+        return await asyncio.to_thread(prices.review_prices, models, known, self._price_jump_factor)
 
     async def _ask(self, run: Run) -> Answered:
         supplier, credentials = self._directory.askable(run.supplier_id)

@@ -24,3 +24,5 @@ class Settings(ServiceSettings, DatabaseSettings, MasterKeySettings):
     fetch_tries: int = Field(default=4, ge=1, le=20)
     fetch_first_pause_s: float = Field(default=0.5, gt=0)
     """Before the second try; doubles from there on."""
+    price_jump_factor: float = Field(default=100.0, gt=1)
+    """A price that moves by more than this, either way, waits for an administrator."""

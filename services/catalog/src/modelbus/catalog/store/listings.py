@@ -64,7 +64,7 @@ async def differing(
         [each.upstream_name for each in listed],
         [supplier.public_name(each.upstream_name) for each in listed],
         [each.model_dump_json() for each in listed],
-        [_written(ids_of(each.capabilities, known)) for each in listed],
+        _written_capabilities(listed, known),
     )
     upstream_names, public_names, said, able = (sa.bindparam(None, given, type_=ARRAY(sa.Text)) for given in texts)
     unnested = sa.func.unnest(upstream_names, public_names, sa.cast(said, ARRAY(JSONB)), sa.cast(able, ARRAY(JSONB)))
@@ -109,8 +109,13 @@ def _dates(name: str, said: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     return sources.c[name].is_not_distinct_from(told)
 
 
-def _written(capabilities: dict[str, Any] | None) -> str | None:
-    return None if capabilities is None else json.dumps(capabilities)
+def _written_capabilities(listed: Sequence[ListedModel], known: Mapping[str, UUID]) -> list[str | None]:
+    """Write what each model can do as JSON; a listing of many models has few combinations."""
+    written: dict[tuple[str, ...] | None, str | None] = {None: None}
+    keys = [None if each.capabilities is None else tuple(each.capabilities) for each in listed]
+    for key in {*keys} - {None}:
+        written[key] = json.dumps(ids_of(key, known))
+    return [written[key] for key in keys]
 
 
 async def insert_applied(

@@ -40,9 +40,14 @@ async def keep_listing(session: AsyncSession, held: Run, listing: Listing, *, le
     run = await runs.lock_held_run(session, held)
     fetched = run.fetch(digest=listing.digest, listed=len(listing.models), left_out=left_out, attempts=attempts)
     await runs.save_run(session, fetched)
+    await tell_listing(session, fetched, listing)
+
+
+async def tell_listing(session: AsyncSession, run: Run, listing: Listing) -> None:
+    """Keep the listing of a run that is written, and tell where it is."""
     entries = [entry.model_dump() for entry in listing.left_out]
     body = listing.model_dump_json().encode()
-    await listings.save_listing(session, fetched, body, entries, datetime.now(UTC))
+    await listings.save_listing(session, run, body, entries, datetime.now(UTC))
     await outbox.record(
         session,
         ListingFetched(

@@ -7,6 +7,8 @@ STATUSES: dict[type[Exception], int] = {
     AdministratorOnlyError: 403,
     errors.RunNotFoundError: 404,
     errors.ListingNotKeptError: 404,
+    errors.ListingOutdatedError: 409,
+    errors.NothingHeldError: 409,
     errors.DanglingReferenceError: 422,
     errors.CatalogNotLoadedError: 503,
 }

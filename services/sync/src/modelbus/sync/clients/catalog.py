@@ -45,6 +45,13 @@ class Directory:
         supplier = self._suppliers.get(supplier_id)
         return None if supplier is None else supplier.name
 
+    def public_name(self, supplier_id: UUID, upstream_name: str) -> str | None:
+        """Answer the name under which the supplier's model is served; None if the catalog has no such supplier."""
+        supplier = self._suppliers.get(supplier_id)
+        if supplier is None:
+            return None
+        return f"{supplier.namespace}/{upstream_name}" if supplier.namespace else upstream_name
+
     def why_not_askable(self, supplier_id: UUID) -> str | None:
         """Answer why the supplier can't be asked for its models; None when it can."""
         supplier = self._suppliers.get(supplier_id)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from modelbus.contracts.sync import LeftOut, ListedModel
-from modelbus.sync.domain.errors import UnusableAnswerError
+from modelbus.sync.domain.errors import NotOfferedError, UnusableAnswerError
+from modelbus.sync.domain.moments import read_moment
 from modelbus.sync.domain.names import LONGEST_NAME, readable, why_unusable
 
 LARGEST_COUNT = 2**31 - 1
@@ -21,25 +23,41 @@ class Fetched:
     left_out: list[LeftOut]
 
 
+def list_in(document: Any, key: str) -> list[Any]:
+    """Answer the list under the key, or the document itself where it is a list.
+
+    Raises:
+        UnusableAnswerError: there is no list.
+    """
+    entries = document.get(key) if isinstance(document, dict) else document
+    if not isinstance(entries, list):
+        raise UnusableAnswerError(f"the answer holds no list of models under '{key}'{_said(document)}")
+    return entries
+
+
 def entries_of(document: Any, key: str) -> list[Any]:
     """Answer the list under the key, or the document itself where it is a list.
 
     Raises:
         UnusableAnswerError: there is no list, or nothing in it.
     """
-    entries = document.get(key) if isinstance(document, dict) else document
-    if not isinstance(entries, list):
-        told = ""
-        if isinstance(document, dict) and "error" in document:
-            told = f"; it says {readable(document['error'], 200)}"
-        raise UnusableAnswerError(f"the answer holds no list of models under '{key}'{told}")
+    entries = list_in(document, key)
     if not entries:
         raise UnusableAnswerError("the listing is empty")
     return entries
 
 
+def _said(document: Any) -> str:
+    for word in ("error", "message"):
+        if isinstance(document, dict) and document.get(word):
+            return f"; it says {readable(document[word], 200)}"
+    return ""
+
+
 def read_entries(entries: Sequence[Any], id_key: str, read: Callable[[str, Entry], ListedModel]) -> Fetched:
     """Read each entry that has a usable id of its own; of doubles the first counts.
+
+    `read` may raise NotOfferedError, which leaves the entry out.
 
     Raises:
         UnusableAnswerError: none has one.
@@ -52,8 +70,11 @@ def read_entries(entries: Sequence[Any], id_key: str, read: Callable[[str, Entry
         if reason is None and name in models:
             reason = "its id was listed before"
         if reason is None:
-            models[str(name)] = read(str(name), entry)
-        else:
+            try:
+                models[str(name)] = read(str(name), entry)
+            except NotOfferedError as error:
+                reason = str(error)
+        if reason is not None:
             shown = "" if name is None else readable(name, LONGEST_NAME)
             left_out.append(LeftOut(upstream_name=shown, reason=reason))
     if not models:
@@ -70,3 +91,13 @@ def count_of(entry: Any, *keys: str) -> int | None:
         if isinstance(given, int) and not isinstance(given, bool) and 0 < given <= LARGEST_COUNT:
             return given
     return None
+
+
+def moment_of(entry: Entry, *keys: str) -> datetime | None:
+    """Answer the first of the named fields that holds a plausible time; None where none does."""
+    return next((moment for key in keys if (moment := read_moment(entry.get(key))) is not None), None)
+
+
+def name_in(entry: Entry, *keys: str) -> str | None:
+    """Answer the first of the named fields that holds what can be a model's name; None where none does."""
+    return next((str(entry[key]) for key in keys if why_unusable(entry.get(key)) is None), None)

@@ -27,6 +27,25 @@ class ListingNotKeptError(Refusal):
         super().__init__(f"the listing of run '{run_id}' is not kept")
 
 
+class ListingOutdatedError(Refusal):
+    """Another listing of the supplier has been applied since, or this one never was."""
+
+    code = "listing_outdated"
+
+    def __init__(self, run_id: UUID, newest: UUID | None) -> None:
+        instead = "none was" if newest is None else f"that is the one of run '{newest}'"
+        super().__init__(f"run '{run_id}' is not the one whose listing was applied last; {instead}")
+
+
+class NothingHeldError(Refusal):
+    """There is no price to take."""
+
+    code = "nothing_held"
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"the listing of run '{run_id}' holds no such prices for review")
+
+
 class DanglingReferenceError(Refusal):
     """The input refers to a supplier that the catalog does not have."""
 
@@ -61,6 +80,10 @@ class FetchFailedError(Exception):
 
 class UnusableAnswerError(Exception):
     """The supplier answered something that is no listing; asking again would not help."""
+
+
+class NotOfferedError(Exception):
+    """An entry of a listing is no model that can be called; the text says why it is left out."""
 
 
 class AddressRefusedError(UnusableAnswerError):

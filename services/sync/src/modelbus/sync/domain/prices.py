@@ -2,12 +2,20 @@
 
 import re
 from decimal import Context, Decimal
+from enum import IntEnum
 
-PER_MILLION = 6
 DEAREST = Decimal(10) ** 9
 _PRICE = re.compile(r"-?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,2})?", re.ASCII)
 # Holds every digit that the pattern lets in, so that no arithmetic here ever rounds.
 _EXACT = Context(prec=200)
+
+
+class Unit(IntEnum):
+    """What a price is for; the number is how far its point moves to make it one for a million tokens."""
+
+    PER_MILLION = 0
+    PER_THOUSAND = 3
+    PER_TOKEN = 6
 
 
 def read_amount(given: object) -> Decimal | None:
@@ -21,11 +29,14 @@ def read_amount(given: object) -> Decimal | None:
     return amount if abs(amount) < DEAREST else None
 
 
-def per_million(per_token: Decimal | None) -> Decimal | None:
-    """Answer USD per million tokens from USD per token."""
-    if per_token is None:
-        return None
-    price = _plain(per_token.scaleb(PER_MILLION, _EXACT))
+def per_million(amount: Decimal | None, unit: Unit = Unit.PER_TOKEN) -> Decimal | None:
+    """Answer USD per million tokens from USD per unit; None of what is unknown, or beyond any reason."""
+    return None if amount is None else moved(amount, unit)
+
+
+def moved(amount: Decimal, places: int) -> Decimal | None:
+    """Move the point so many places to the right, to the left where it is negative; None where that is no price."""
+    price = _plain(amount.scaleb(places, _EXACT))
     return price if price < DEAREST else None
 
 

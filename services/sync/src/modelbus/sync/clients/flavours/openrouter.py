@@ -4,26 +4,25 @@ https://openrouter.ai/docs/api-reference/list-available-models
 """
 
 import asyncio
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 from modelbus.contracts.records import CostPrices
 from modelbus.contracts.sync import ListedModel
 from modelbus.sync.clients.endpoint import Endpoint
-from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, read_entries
+from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, moment_of, read_entries
+from modelbus.sync.domain.modalities import abilities_by, in_words, read_modalities, type_by, words_of
 from modelbus.sync.domain.names import display_name
 from modelbus.sync.domain.prices import per_million, per_piece, read_amount
 
 PER_TOKEN = ("prompt", "completion", "input_cache_read", "input_cache_write", "internal_reasoning")
 PER_PIECE = ("request", "image")
-# What comes out names the model, if only one kind of thing does.
-_TYPES = {
-    "embedding": "embedding",
-    "embeddings": "embedding",
-    "image": "image",
-    "audio": "audio",
-    "video": "video",
-    "rerank": "rerank",
+_ABILITIES = {
+    "tools": "tools",
+    "structured_outputs": "structured_output",
+    "response_format": "json_mode",
+    "reasoning": "reasoning",
+    "include_reasoning": "reasoning",
+    "web_search_options": "web_search",
 }
 
 
@@ -39,13 +38,18 @@ def read_listing(document: Any) -> Fetched:
 
 
 def _read_entry(name: str, entry: Entry) -> ListedModel:
+    taken, given = _modalities(entry.get("architecture"))
     return ListedModel(
         upstream_name=name,
         display_name=display_name(entry.get("name")),
-        model_type=_type_of(entry.get("architecture")),
+        model_type=type_by(taken, given),
         context_window=count_of(entry, "context_length") or count_of(entry.get("top_provider"), "context_length"),
         max_output_tokens=count_of(entry.get("top_provider"), "max_completion_tokens"),
         cost=_cost_of(entry.get("pricing")),
+        input_modalities=taken,
+        output_modalities=given,
+        capabilities=_abilities_of(name, entry, taken, given),
+        retires_at=moment_of(entry, "expiration_date"),
     )
 
 
@@ -68,25 +72,23 @@ def _cost_of(pricing: Any) -> CostPrices:
     )
 
 
-def _type_of(architecture: Any) -> str:
-    given, answered = _modalities(architecture)
-    if len(answered) == 1 and (only := next(iter(answered))) in _TYPES:
-        return _TYPES[only]
-    if answered <= {"text"}:
-        if given <= {"text"}:
-            return "language"
-        if given == {"audio"}:
-            return "audio"
-    return "multimodal"
+def _abilities_of(name: str, entry: Entry, taken: list[str], given: list[str]) -> list[str] | None:
+    """Answer nothing where the parameters are not listed: a model without them need not be without tools."""
+    if not isinstance(entry.get("supported_parameters"), list):
+        return None
+    able = in_words(words_of(entry["supported_parameters"]), _ABILITIES) | abilities_by(taken, given)
+    if name.endswith(":thinking"):
+        able.add("reasoning")
+    return sorted(able)
 
 
-def _modalities(architecture: Any) -> tuple[AbstractSet[str], AbstractSet[str]]:
+def _modalities(architecture: Any) -> tuple[list[str], list[str]]:
     """Answer what goes in and what comes out, from the lists or else from `text+image->text`; empty if not said."""
     if not isinstance(architecture, dict):
-        return set(), set()
-    given, answered = architecture.get("input_modalities"), architecture.get("output_modalities")
-    if isinstance(given, list) and isinstance(answered, list):
-        return {each for each in given if isinstance(each, str)}, {each for each in answered if isinstance(each, str)}
+        return [], []
+    taken, given = architecture.get("input_modalities"), architecture.get("output_modalities")
+    if isinstance(taken, list) and isinstance(given, list):
+        return read_modalities(taken), read_modalities(given)
     modality = architecture.get("modality")
     before, _, after = (modality if isinstance(modality, str) else "").partition("->")
-    return set(filter(None, before.split("+"))), set(filter(None, after.split("+")))
+    return read_modalities(before.split("+")), read_modalities(after.split("+"))
