@@ -154,7 +154,7 @@ an_entry = st.fixed_dictionaries(
         "capabilities": st.sampled_from([None, [], ["tools"], ["vision", "tools", "juggling"]]),
     },
 )
-entries = st.lists(an_entry, unique_by=lambda each: each["upstream_name"], max_size=4)
+entries = st.lists(an_entry, unique_by=lambda each: str(each["upstream_name"]), max_size=4)
 edits = st.sampled_from(
     [
         "SELECT 1",
