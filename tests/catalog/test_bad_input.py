@@ -272,3 +272,27 @@ async def test_pages_follow_one_another_without_gap_or_double(http: httpx.AsyncC
 
     assert seen[earlier:] == made
     assert page["total"] == earlier + 7 == len(set(seen))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/models?serach=gpt"),
+        ("GET", "/api/v1/suppliers?available=true"),
+        ("POST", "/api/v1/import?dryrun=true&shape=model_configs"),
+        ("POST", "/api/v1/fallback-chains/default?dry-run=true"),
+        ("DELETE", "/api/v1/models/gpt-4o?forced=true"),
+    ],
+)
+async def test_a_parameter_that_a_path_does_not_have_is_refused(
+    http: httpx.AsyncClient, method: str, path: str
+) -> None:
+    answer = await http.request(method, path, json=[])
+
+    [name] = httpx.URL(path).params.keys() - {"shape"}
+    assert_problem(answer, 422, f"query.{name}")
+
+
+@pytest.mark.parametrize("name", ["..", "../../etc", "a/./b", "a//b", "/a", "a/"])
+async def test_a_name_that_clients_would_not_send_as_it_is_is_refused(http: httpx.AsyncClient, name: str) -> None:
+    assert_problem(await http.post("/api/v1/models", json={"name": name}), 422, "name")

@@ -591,3 +591,25 @@ async def _is_told(bus: LocalBus, revision: int) -> bool:
         return (await client.jetstream().stream_info("CATALOG")).state.last_seq >= revision
     finally:
         await client.close()
+
+
+async def test_every_list_goes_on_after_its_first_page_in_every_order(http: httpx.AsyncClient) -> None:
+    await furnish(http)
+    for noun in ("tags", "capabilities", "categories"):
+        more = {"domain": "nlp", "input_types": ["text"], "output_types": ["text"]} if noun == "capabilities" else {}
+        await made(http, noun, name="another", **more)
+    [tag] = (await http.get(f"{V1}/tags?limit=1&sort=-name")).json()["items"]
+    document = (await http.get("/openapi.json")).json()
+
+    went_on = set()
+    for path, operations in document["paths"].items():
+        parameters = {each["name"]: each for each in operations.get("get", {}).get("parameters", [])}
+        for sort in parameters.get("sort", {}).get("schema", {}).get("enum", ()):
+            answer = await http.get(path.replace("{tag_id}", tag["id"]), params={"limit": 1, "sort": sort})
+            assert answer.status_code == 200, (path, sort, answer.text)
+            if (cursor := answer.json()["next_cursor"]) is not None:
+                went_on.add(path)
+                rest = await http.get(path, params={"limit": 1, "sort": sort, "cursor": cursor})
+                assert rest.status_code == 200, (path, sort, rest.text)
+
+    assert went_on >= {f"{V1}/{noun}" for noun in ("models", "sources", "suppliers", "tags", "prices", "tags/by-model")}

@@ -197,10 +197,25 @@ async def test_csv_is_read_and_a_line_that_can_not_be_meant_is_named(
     [
         (json.dumps({"fallback_chains": [a_chain()]}).encode()[:-20], "application/json"),
         (json.dumps({"fallback_chains": [a_chain()]}).encode() + b"\xff", "application/json"),
-        (b"name,models\nprod", "text/csv"),
+        (b"name,models\nprod\n", "text/csv"),
+        (b'name,models\nprod,"[]"', "text/csv"),
+        (b"title,text\nprod,1\n", "text/csv"),
+        (b"name,models\n", "text/csv"),
+        (b"name,models\npr\0d,1\n", "text/csv"),
         (b"", "application/json"),
+        (b"{}", "application/json"),
     ],
-    ids=["cut off", "two encodings", "cut table", "empty"],
+    ids=[
+        "cut off",
+        "two encodings",
+        "cut table",
+        "cut line",
+        "another table",
+        "header alone",
+        "NUL",
+        "empty",
+        "nothing",
+    ],
 )
 async def test_a_file_that_can_not_be_read_does_nothing(
     http: httpx.AsyncClient, stock: dict[str, str], body: bytes, kind: str

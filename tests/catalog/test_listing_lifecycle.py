@@ -27,7 +27,7 @@ from modelbus.contracts.catalog import (
     SourceChanged,
     SourceUnavailable,
 )
-from modelbus.contracts.sync import ListedModel, Listing
+from modelbus.contracts.sync import Life, ListedModel, Listing
 from servers import FreshDatabase
 
 PAST, FUTURE = datetime(2025, 6, 30, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC)
@@ -51,6 +51,10 @@ def one(**fields: Any) -> ListedModel:
     return ListedModel(upstream_name="one", **fields)
 
 
+def ending(retires_at: datetime, **fields: Any) -> ListedModel:
+    return one(life=Life(retires_at=retires_at, **fields))
+
+
 async def source_of(http: httpx.AsyncClient, supplier: dict[str, Any]) -> dict[str, Any]:
     [source] = (await http.get("/api/v1/sources", params={"supplier_id": supplier["id"]})).json()["items"]
     found: dict[str, Any] = source
@@ -68,7 +72,7 @@ async def test_a_source_past_its_last_day_is_retired_though_it_is_listed(
     supplier = await a_supplier(http)
     await apply(opened, supplier, one())
 
-    await apply(opened, supplier, one(deprecated_at=PAST, retires_at=PAST, replacement="two"))
+    await apply(opened, supplier, ending(PAST, deprecated_at=PAST, replacement="two"))
 
     source = await source_of(http, supplier)
     assert (source["is_available"], source["reason"], source["replacement"]) == (False, "retired", "two")
@@ -84,7 +88,7 @@ async def test_a_new_source_past_its_last_day_is_never_available(
 ) -> None:
     supplier = await a_supplier(http)
 
-    await apply(opened, supplier, one(retires_at=PAST))
+    await apply(opened, supplier, ending(PAST))
 
     assert (await source_of(http, supplier))["reason"] == "retired"
     assert await told(SourceAvailable) == []
@@ -92,7 +96,7 @@ async def test_a_new_source_past_its_last_day_is_never_available(
 
 async def test_one_supplier_s_last_day_is_not_another_s(http: httpx.AsyncClient, opened: Database) -> None:
     first, second = await a_supplier(http), await a_supplier(http)
-    await apply(opened, first, one(retires_at=PAST))
+    await apply(opened, first, ending(PAST))
     await apply(opened, second, one())
 
     assert (await source_of(http, first))["reason"] == "retired"
@@ -102,9 +106,9 @@ async def test_one_supplier_s_last_day_is_not_another_s(http: httpx.AsyncClient,
 
 async def test_a_later_day_brings_the_source_back(http: httpx.AsyncClient, opened: Database, told: Told) -> None:
     supplier = await a_supplier(http)
-    await apply(opened, supplier, one(retires_at=PAST))
+    await apply(opened, supplier, ending(PAST))
 
-    await apply(opened, supplier, one(retires_at=FUTURE))
+    await apply(opened, supplier, ending(FUTURE))
 
     assert (await source_of(http, supplier))["is_available"]
     assert len(await told(SourceAvailable)) == 1
@@ -116,7 +120,7 @@ async def test_a_source_whose_day_comes_is_retired_without_a_listing(
     http: httpx.AsyncClient, opened: Database, told: Told
 ) -> None:
     supplier = await a_supplier(http)
-    await apply(opened, supplier, one(retires_at=datetime.now(UTC) + timedelta(days=1)))
+    await apply(opened, supplier, ending(datetime.now(UTC) + timedelta(days=1)))
     assert (await source_of(http, supplier))["is_available"]
     async with opened.transaction() as session:
         await session.execute(sa.text("UPDATE catalog.sources SET retires_at = now() - interval '1 second'"))
@@ -132,7 +136,7 @@ async def test_a_retired_source_of_a_disabled_supplier_is_not_due_for_ever(
     http: httpx.AsyncClient, opened: Database
 ) -> None:
     supplier = await a_supplier(http)
-    await apply(opened, supplier, one(retires_at=FUTURE))
+    await apply(opened, supplier, ending(FUTURE))
     await http.patch(f"/api/v1/suppliers/{supplier['id']}", json={"is_active": False})
     async with opened.transaction() as session:
         await session.execute(sa.text("UPDATE catalog.sources SET retires_at = now()"))
@@ -149,12 +153,14 @@ async def test_dates_and_abilities_that_are_as_they_were_need_no_look(
 ) -> None:
     supplier = await a_supplier(http)
     await a_capability(http, name="flying")
-    said = [one(deprecated_at=PAST, retires_at=FUTURE, replacement="two", capabilities=["flying"])]
+    life = Life(deprecated_at=PAST, retires_at=FUTURE, replacement="two")
+    said = [one(life=life, capabilities=["flying"])]
     others = [
-        said[0].model_copy(update={"retires_at": PAST}),
-        said[0].model_copy(update={"deprecated_at": None}),
-        said[0].model_copy(update={"replacement": None}),
-        said[0].model_copy(update={"capabilities": []}),
+        one(life=life.model_copy(update={"retires_at": PAST}), capabilities=["flying"]),
+        one(life=life.model_copy(update={"deprecated_at": None}), capabilities=["flying"]),
+        one(life=life.model_copy(update={"replacement": None}), capabilities=["flying"]),
+        one(capabilities=["flying"]),
+        one(life=life, capabilities=[]),
     ]
     await apply(opened, supplier, *said)
 

@@ -25,7 +25,7 @@ from modelbus.chassis.database import Database
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import CatalogSynced
 from modelbus.contracts.records import CostPrices
-from modelbus.contracts.sync import ListedModel, Listing
+from modelbus.contracts.sync import Life, ListedModel, Listing
 from servers import FreshDatabase
 
 WRITTEN = sa.text(
@@ -149,8 +149,13 @@ an_entry = st.fixed_dictionaries(
         "display_name": st.sampled_from(["A", "ä \"'"]),
         "context_window": st.sampled_from([None, 1, 2]),
         "cost": st.sampled_from([CostPrices(), CostPrices(input="0.5"), CostPrices(input="0.50", is_dynamic=True)]),
-        "retires_at": st.sampled_from([None, "2025-01-01T00:00:00Z", "2090-01-01T00:00:00+02:00"]),
-        "replacement": st.sampled_from([None, "a"]),
+        "life": st.sampled_from(
+            [
+                None,
+                Life(retires_at="2025-01-01T00:00:00Z"),
+                Life(deprecated_at="2090-01-01T00:00:00+02:00", replacement="a"),
+            ]
+        ),
         "capabilities": st.sampled_from([None, [], ["tools"], ["vision", "tools", "juggling"]]),
     },
 )

@@ -23,7 +23,9 @@ class Settings(ServiceSettings, DatabaseSettings, MasterKeySettings):
     history_days: int = Field(default=7, ge=1)
     """How long the feed can serve changes one by one; after that it takes a snapshot."""
     max_document_bytes: int = Field(default=256 * 1024 * 1024, gt=0)
-    """Longest body of an import or a restore."""
+    """Longest body of a restore."""
+    max_import_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
+    """Longest body of an import."""
     admin_token_accepted: bool = True
     """Whether the static token of the administrator opens the catalog; off once there are users."""
     default_labels: bool = True

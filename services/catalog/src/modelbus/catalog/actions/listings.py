@@ -26,7 +26,7 @@ from modelbus.catalog.store.capabilities import hold_capabilities
 from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import CatalogSynced, ListingRefused
-from modelbus.contracts.sync import ListedModel, Listing
+from modelbus.contracts.sync import Life, ListedModel, Listing
 
 COMPARED_AT_ONCE = 5000
 ADDED_AT_ONCE = 2000
@@ -167,6 +167,7 @@ async def _add_models(session: AsyncSession, supplier: Supplier, found: _Found, 
 def offer_of(supplier: Supplier, listed: ListedModel, known: Mapping[str, UUID] = MappingProxyType({})) -> Offer:
     """Read an entry of a listing as the supplier's offer; `known` are the catalog's capabilities by name."""
     told = {name: getattr(listed, name) for name in LISTED_FIELDS if getattr(listed, name) is not None}
+    life = listed.life or Life()
     if (capabilities := ids_of(listed.capabilities, known)) is not None:
         told[CAPABILITIES] = capabilities
     return Offer(
@@ -174,9 +175,9 @@ def offer_of(supplier: Supplier, listed: ListedModel, known: Mapping[str, UUID] 
         public_name=supplier.public_name(listed.upstream_name),
         told=told,
         cost=listed.cost.model_dump(mode="json"),
-        deprecated_at=listed.deprecated_at,
-        retires_at=listed.retires_at,
-        replacement=listed.replacement,
+        deprecated_at=life.deprecated_at,
+        retires_at=life.retires_at,
+        replacement=life.replacement,
     )
 
 

@@ -1,16 +1,17 @@
 """Export and restore of the whole configuration over REST."""
 
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import IO, Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request
 from pydantic import AfterValidator
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from modelbus.catalog.actions.audit import audit_reading
 from modelbus.catalog.actions.export import Exporter, write_export
@@ -102,7 +103,7 @@ async def export_configuration(
     file.seek(0)
     name = f"modelbus-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size)}
-    return StreamingResponse(_chunks(file), media_type="application/json", headers=headers)
+    return _Document(file, headers)
 
 
 @routes.post("/restore", openapi_extra=_BODY)
@@ -129,7 +130,13 @@ async def restore_configuration(
     )
 
 
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(SENT_AT_ONCE):
-            yield chunk
+class _Document(StreamingResponse):
+    """Sends a file, and closes it also where nobody is left to read it."""
+
+    def __init__(self, file: IO[bytes], headers: dict[str, str]) -> None:
+        super().__init__(iter(partial(file.read, SENT_AT_ONCE), b""), media_type="application/json", headers=headers)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)

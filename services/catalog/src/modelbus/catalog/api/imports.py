@@ -1,5 +1,6 @@
 """Importing the tables of older systems over REST."""
 
+import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Transaction
 
 routes = APIRouter(prefix="/api/v1", tags=["import"], route_class=OnceRoute, dependencies=GUARDS)
+
+PATH = "/api/v1/import"
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -86,7 +89,8 @@ async def import_file(
     and stops no other; a file that can't be read does nothing at all.
     """
     is_csv = request.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/csv"
-    entries = (read_csv if is_csv else read_json)(await request.body(), shape)
+    # Beside the event loop: others are served while a large file is read.
+    entries = await asyncio.to_thread(read_csv if is_csv else read_json, await request.body(), shape)
     wishes = actions.Wishes(dry_run=dry_run, create_missing=create_missing, leave_out=leave_out)
     lines = await actions.import_entries(session, entries, wishes)
     return ImportReport(

@@ -44,6 +44,8 @@ def leads_elsewhere(name: str) -> bool:
 def _can_be_shown(name: str) -> str:
     if leads_elsewhere(name):
         raise ValueError(f"must not be a UUID, nor end in {', '.join(RESERVED_ENDINGS)}")
+    if not {"", ".", ".."}.isdisjoint(name.split("/")):
+        raise ValueError("must not have empty parts, '.' or '..' between slashes: clients leave those out of a path")
     return name
 
 

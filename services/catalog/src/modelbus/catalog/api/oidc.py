@@ -14,13 +14,13 @@ from modelbus.catalog.actions.failures import audit_failure
 from modelbus.catalog.actions.issuers import ACTION, sign_in_by_issuer
 from modelbus.catalog.actions.sessions import Desk
 from modelbus.catalog.api.auth import SessionView, session_view
-from modelbus.catalog.api.guards import GUARDS
+from modelbus.catalog.api.guards import GUARDS_OF_CALLBACKS
 from modelbus.catalog.api.visitors import Address
 from modelbus.catalog.clients.issuer import Issuer
 from modelbus.catalog.domain.identity_errors import IssuerOffError, IssuerRefusedError
 from modelbus.chassis.secrets import Vault, WrongMasterKeyError
 
-routes = APIRouter(prefix="/api/v1/auth/oidc", tags=["signing in"], dependencies=GUARDS)
+routes = APIRouter(prefix="/api/v1/auth/oidc", tags=["signing in"], dependencies=GUARDS_OF_CALLBACKS)
 
 COOKIE = "modelbus_sign_in"
 PATIENCE = timedelta(minutes=10)

@@ -13,7 +13,7 @@ from modelbus.catalog.actions import tags as actions
 from modelbus.catalog.actions.popularity import MOST_DAYS
 from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.labels import Force, Search, Word
-from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of, sorted_by
+from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, Text, View, page_of, sorted_by
 from modelbus.catalog.domain import tag_rules
 from modelbus.catalog.domain.models import ModelType
 from modelbus.catalog.domain.tags import Given
@@ -24,6 +24,9 @@ from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/tags", tags=["tags"], route_class=OnceRoute, dependencies=GUARDS)
+
+OfModels = Annotated[Paging, sorted_by("name")]
+"""The page of a list of models."""
 
 
 class FirstSeenWithin(Input):
@@ -220,7 +223,7 @@ async def create_tag(new: NewTag, session: Transaction, answer: Shown) -> TagVie
 @routes.get("/by-model")
 async def list_models_with_tags(
     session: Reading,
-    paging: ByName,
+    paging: OfModels,
     search: Annotated[
         str | None, Query(max_length=200, description="Part of the model's name or display name.")
     ] = None,
@@ -241,7 +244,7 @@ async def show_tag(tag_id: UUID, session: Reading, answer: Shown) -> TagView:
 async def list_models_of_tag(
     tag_id: UUID,
     session: Reading,
-    paging: ByName,
+    paging: OfModels,
     given: Annotated[
         Given | None, Query(description="Only models that stand to it so; left out, all who have it.")
     ] = None,

@@ -14,7 +14,7 @@ class RollbackRefersToDeletedError(Refusal):
     code = "rollback_refers_to_deleted"
 
     def __init__(self, number: int, broken: Sequence[tuple[Reference, str | None, str]]) -> None:
-        named = "; ".join(f"{each.kind} {name or str(each.id)!r} {why}" for each, name, why in broken[:NAMED])
+        named = "; ".join(f"{each.kind} {name or str(each.id)!r}, which {why}" for each, name, why in broken[:NAMED])
         more = f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
         super().__init__(f"version {number} refers to {named}{more}; nothing was changed")
         self.findings: list[dict[str, Any]] = [

@@ -70,7 +70,7 @@ class RoleTooLowError(Refusal):
     code = "forbidden"
 
     def __init__(self, needed: str) -> None:
-        super().__init__(f"this needs the role {needed!r}")
+        super().__init__(f"this needs the role '{needed}'")
 
 
 class RoleAboveOwnError(Refusal):
@@ -79,7 +79,7 @@ class RoleAboveOwnError(Refusal):
     code = "role_above_own"
 
     def __init__(self, role: str, own: str) -> None:
-        super().__init__(f"role: {role!r} is above your own role, {own!r}")
+        super().__init__(f"role: {role!r} is above your own role, '{own}'")
         self.errors = [{"field": "role", "message": f"must not be above {own}"}]
 
 

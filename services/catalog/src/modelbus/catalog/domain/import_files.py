@@ -12,6 +12,13 @@ from modelbus.catalog.domain.older_shapes import Shape
 
 CSV_JSON_COLUMNS = ("models", "levels", "capabilities", "features")
 """Columns whose cells may hold JSON, as databases export it."""
+KNOWN_COLUMNS = {
+    Shape.MODEL_CONFIGS: ("model", "model_id"),
+    Shape.AGGREGATOR_MODELS: ("model", "model_id"),
+    Shape.FALLBACK_CHAINS: ("models",),
+    Shape.COMPLEXITY_ROUTING: ("models", "levels"),
+}
+"""Columns of which a table of that shape has one at least."""
 LONGEST_CELL = 1_000_000
 MOST_ENTRIES = 50_000
 
@@ -51,14 +58,21 @@ def read_csv(body: bytes, shape: Shape | None) -> list[RawEntry]:
     """Read a table with a header line; cells of some columns may hold JSON.
 
     Raises:
-        FileMalformedError: it is not UTF-8, has no header, or a line has too few or too many cells.
+        FileMalformedError: it is not UTF-8, has no such header, is cut off, or a line has too few or too many cells.
     """
     if shape is None:
         raise FileMalformedError("is CSV: say by ?shape= what its lines are")
     text = _decoded(body)
+    if not text.endswith(("\n", "\r")):
+        # A number that was cut is a number still.
+        raise FileMalformedError("has no line end after its last line; is it cut off? If it is whole, add one")
+    if "\0" in text:
+        raise FileMalformedError("holds a NUL character")
     csv.field_size_limit(LONGEST_CELL)
     lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
+        if set(lines.fieldnames or ()).isdisjoint(KNOWN_COLUMNS[shape]):
+            raise FileMalformedError(f"has none of {', '.join(KNOWN_COLUMNS[shape])} in its header line")
         return _bounded([RawEntry(shape, f"line {lines.line_num}", _row(line, lines.line_num)) for line in lines])
     except csv.Error as error:
         raise FileMalformedError(f"is not CSV at line {lines.line_num}: {error}") from error
@@ -95,6 +109,8 @@ def _decoded(body: bytes) -> str:
 
 
 def _bounded(entries: list[RawEntry]) -> list[RawEntry]:
+    if not entries:
+        raise FileMalformedError("holds no entries")
     if len(entries) > MOST_ENTRIES:
         raise FileMalformedError(f"has {len(entries)} entries; split it into files of at most {MOST_ENTRIES}")
     return entries
