@@ -23,7 +23,7 @@ from modelbus.launcher.lock import Lock
 from modelbus.launcher.ports import check_free
 from modelbus.launcher.progress import Progress
 from modelbus.launcher.reset import reset
-from modelbus.launcher.secrets import load_secrets
+from modelbus.launcher.secrets import BUS_USERS, load_secrets
 from modelbus.launcher.settings import read_settings
 
 
@@ -134,6 +134,20 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
     assert load_secrets(path, has_data=True) == made
     assert path.stat().st_mode & 0o777 == 0o600
     assert set(made.role_passwords) == {"catalog", "sync", "integrity"}
+
+
+def test_passwords_of_the_bus_that_an_older_version_did_not_know_are_made_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+    made = load_secrets(path, has_data=False)
+    older = json.loads(path.read_text())
+    del older["bus_passwords"]["router"]
+    path.write_text(json.dumps(older))
+
+    found = load_secrets(path, has_data=True)
+
+    assert set(found.bus_passwords) == set(BUS_USERS)
+    assert found.bus_passwords["catalog"] == made.bus_passwords["catalog"]
+    assert load_secrets(path, has_data=True) == found
 
 
 @pytest.mark.parametrize(

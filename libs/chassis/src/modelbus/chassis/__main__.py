@@ -1,41 +1,56 @@
-"""The steps that precede every service: `python -m modelbus.chassis provision|topology`."""
+"""The steps that precede every service: `python -m modelbus.chassis nats-config|provision|topology`."""
 
-import argparse
 import asyncio
 import json
-import os
 import sys
 
+from modelbus.chassis import entry, nats_config
 from modelbus.chassis.logs import configure_logs
+from modelbus.chassis.settings import BusSettings, ProvisionSettings
 
 
 def main() -> int:
     """Run one step; what it needs comes from the environment."""
-    parser = argparse.ArgumentParser(prog="modelbus-chassis", description=__doc__)
-    parser.add_argument("step", choices=["provision", "topology"])
-    step = parser.parse_args().step
-    configure_logs("chassis", "info", "json")
-    try:
-        asyncio.run(_provision() if step == "provision" else _topology())
-    except KeyError as missing:
-        print(f"{step} needs the environment variable {missing}", file=sys.stderr)
-        return 2
-    return 0
+    return entry.run(
+        "modelbus-chassis",
+        {"nats_config": nats_config.takes},
+        nats_config=nats_config.write_nats_config,
+        provision=provision,
+        topology=topology,
+    )
 
 
-async def _provision() -> None:
+def provision() -> None:
+    """Create database, roles and schemas; may run as often as one likes."""
     from modelbus.chassis.provision import provision
 
-    passwords = json.loads(os.environ["MODELBUS_ROLE_PASSWORDS"])
-    await provision(os.environ["MODELBUS_SUPERUSER_URL"], passwords)
+    configure_logs("chassis", "info", "json")
+    settings = ProvisionSettings()
+    passwords = json.loads(settings.role_passwords.get_secret_value())
+    asyncio.run(provision(settings.superuser_url.get_secret_value(), passwords))
 
 
-async def _topology() -> None:
+def topology() -> None:
+    """Create or update streams and consumers; may run as often as one likes."""
+    configure_logs("chassis", "info", "json")
+    asyncio.run(_topology(BusSettings()))
+
+
+async def _topology(settings: BusSettings) -> None:
     import nats
 
     from modelbus.chassis import topology
 
-    client = await nats.connect(os.environ["MODELBUS_NATS_URL"].split(","), connect_timeout=5, max_reconnect_attempts=5)
+    access = settings.access()
+    client = await nats.connect(
+        list(access.servers),
+        user=access.user,
+        password=access.password,
+        tls=access.context(),
+        inbox_prefix=access.inbox_prefix,
+        connect_timeout=5,
+        max_reconnect_attempts=5,
+    )
     try:
         await topology.ensure(client.jetstream(timeout=10))
     finally:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
@@ -36,13 +36,14 @@ class Database:
         self._finish = finish
         self._self = Caller.system(service)
         self._engine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+            engine_url(url),
             pool_size=pool,
             max_overflow=0,
             pool_timeout=10,
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
             connect_args={
+                "dsn": self.dsn,
                 "timeout": CONNECT_TIMEOUT_S,
                 "server_settings": {
                     "application_name": f"modelbus-{service}",
@@ -109,6 +110,14 @@ def _look_whether_alive(connection: Any, record: Any, _proxy: Any) -> None:
             connection.ping()
         except Exception as error:
             raise DisconnectionError from error
+
+
+def engine_url(url: str) -> URL:
+    """Answer the URL for an engine that is given the `plain_dsn` as well.
+
+    The driver itself reads `sslmode`, `sslrootcert` and the like there; SQLAlchemy would hand it what it doesn't know.
+    """
+    return make_url(url).set(drivername="postgresql+asyncpg", query={})
 
 
 def plain_dsn(url: str) -> str:

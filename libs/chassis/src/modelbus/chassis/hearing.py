@@ -1,12 +1,13 @@
 """Hearing: typed handlers on a durable pull consumer; what fails is retried later, what can't succeed is parked.
 
 Handlers run one after another in the order of delivery, each in a transaction that commits before the message is
-acknowledged: at least once, so every handler is idempotent by revision or unique key.
+acknowledged: at least once, so every handler is idempotent by revision or unique key. A hearer that is told of much at
+once may take whatever waits in one transaction.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from faststream import AckPolicy
 from faststream.nats import JStream, NatsMessage, PullSub
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,6 +35,10 @@ from modelbus.contracts.envelope import Envelope, MalformedEnvelopeError, read_e
 from modelbus.contracts.event import Event, read_event
 
 WATCH_EVERY_S = 2.0
+TOGETHER = 400
+"""As many messages are taken at once by who takes them together; fewer than may be unanswered at a time."""
+TOGETHER_WAIT_S = 0.2
+"""How long to wait for messages that another replica may have taken meanwhile."""
 LONGEST_RETRY_S = 60.0
 LONGEST_OUTAGE_TRIES = 5
 """During an outage the delay grows no further than to that of the fifth try, so that its end is noticed soon."""
@@ -54,6 +60,7 @@ class Heard[E: Event]:
 
 
 type Handler[E: Event] = Callable[[AsyncSession, Heard[E]], Awaitable[None]]
+type HandlerOfMany = Callable[[AsyncSession, Sequence[Heard[Any]]], Awaitable[None]]
 
 
 class Hearing:
@@ -62,6 +69,7 @@ class Hearing:
     def __init__(self, consumer: Consumer) -> None:
         self.consumer = consumer
         self._handlers: dict[str, tuple[type[Event], Handler[Any]]] = {}
+        self._together: HandlerOfMany | None = None
         self._turn = asyncio.Lock()
         self._failures: dict[UUID, int] = {}
         """Failures per event that were its own; deliveries during an outage do not count."""
@@ -79,6 +87,19 @@ class Hearing:
 
         return register
 
+    def hear_together(self, handler: HandlerOfMany) -> HandlerOfMany:
+        """Register one handler of every type; it gets whatever waits, in the order of delivery, and one transaction.
+
+        What fails together is handled again one by one, so a message that can't succeed is parked alone.
+        """
+
+        async def handle_one(session: AsyncSession, heard: Heard[Any]) -> None:
+            await handler(session, [heard])
+
+        self._handlers = {event.type: (event, handle_one) for event in self.consumer.events}
+        self._together = handler
+        return handler
+
     def attach(self, bus: Bus, database: Database, parking: Parking) -> None:
         """Subscribe on the bus; messages flow once it is connected."""
         missing = {event.type for event in self.consumer.events} - self._handlers.keys()
@@ -91,8 +112,11 @@ class Hearing:
             stream=JStream(self.consumer.stream.name, declare=False),
             durable=self.consumer.durable,
             config=topology.consumer_config(self.consumer),
-            # One at a time: the handlers of a larger batch would be started together, in any order.
+            # One at a time: the handlers of a larger batch would be started together, in any order, and a batch that
+            # is not full would be waited for.
             pull_sub=PullSub(batch_size=1, timeout=5.0),
+            # The client appends to it as it stands, and takes not what the connection was given.
+            inbox_prefix=f"{bus.inbox_prefix}.".encode(),
             ack_policy=AckPolicy.MANUAL,
             decoder=_undecoded,
         )
@@ -100,7 +124,11 @@ class Hearing:
         async def deliver(_body: bytes, message: NatsMessage) -> None:
             # The lock keeps an administrator's retry of a parked message from running beside it.
             async with self._turn:
-                await self._deliver(message.raw_message)
+                first = message.raw_message
+                messages = [first, *await self._those_behind(first)]
+                if len(messages) == 1 or not await self._delivered_together(messages):
+                    for each in messages:
+                        await self._deliver(each)
 
         self._subscriber(deliver)
 
@@ -122,7 +150,7 @@ class Hearing:
             return
         if self._must_restart:
             # Remembered until all of it succeeded: half a restart would leave a subscriber that looks well and is deaf.
-            await topology.ensure(context)
+            await topology.restore(context, self.consumer)
             await self._subscriber.stop()
             await self._subscriber.start()
             self._must_restart = False
@@ -131,6 +159,54 @@ class Hearing:
     async def problem(self) -> str | None:
         """Answer why nothing may be heard now; None when all is well."""
         return self._problem
+
+    async def _those_behind(self, message: Msg) -> list[Msg]:
+        """Take the messages that wait behind this one, if the hearer takes them together.
+
+        Only as many as there are: a larger request would wait until it is full.
+        """
+        waiting = min(message.metadata.num_pending or 0, TOGETHER - 1)
+        subscription = self._subscriber.subscription
+        if self._together is None or not waiting or not isinstance(subscription, JetStreamContext.PullSubscription):
+            return []
+        try:
+            return list(await subscription.fetch(batch=waiting, timeout=TOGETHER_WAIT_S))
+        except (NatsError, TimeoutError):
+            return []
+
+    async def _delivered_together(self, messages: Sequence[Msg]) -> bool:
+        """Handle the messages in one transaction; answer whether that is settled, or each must be handled alone."""
+        try:
+            heard = [each for message in messages if (each := self._read(message)) is not None]
+            correlations = {each.envelope.correlation_id for each in heard}
+            joined = {"correlation_id": correlations.pop()} if len(correlations) == 1 else {}
+            with bound_contextvars(**joined):
+                await self._handle_together(heard)
+        except Exception as error:  # noqa: BLE001 - each is handled alone next, and that decides
+            if not is_outage(error):
+                log.warning("events are handled one by one", error=repr(error), count=len(messages))
+                return False
+            log.warning("events wait for an outage to end", error=repr(error), count=len(messages))
+            for message in messages:
+                deliveries = message.metadata.num_delivered or 1
+                await message.nak(delay=retry_delay_s(min(deliveries, LONGEST_OUTAGE_TRIES)))
+            return True
+        for each in heard:
+            self._failures.pop(each.envelope.id, None)
+        for message in messages:
+            await message.ack()
+        return True
+
+    async def _handle_together(self, heard: Sequence[Heard[Any]]) -> None:
+        if heard and self._together is not None:
+            teller = heard[0].envelope.source.rpartition("/")[2]
+            async with self._database.transaction(Caller.system(teller)) as session:
+                await self._together(session, heard)
+
+    def _read(self, message: Msg) -> Heard[Any] | None:
+        envelope = read_envelope(message.headers, message.data)
+        known = self._handlers.get(envelope.type)
+        return None if known is None else Heard(read_event(known[0], envelope.data), envelope)
 
     async def _deliver(self, message: Msg) -> None:
         try:

@@ -1,35 +1,51 @@
 """The bus connection: one FastStream broker a service, started in the background, reconnecting for ever."""
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Self
 
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from modelbus.chassis.bus_access import BusAccess, bus_access
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import pause_s
+from modelbus.chassis.settings import BusSettings
 
 PUBLISH_TIMEOUT_S = 5.0
 PING_INTERVAL_S = 5
 PINGS_OUTSTANDING = 2
 PENDING_BYTES = 8 * 1024 * 1024
+VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"", re.IGNORECASE)
 
 log = logger(__name__)
+
+
+class PlainBusError(OSError):
+    """The server speaks without TLS, and our settings demand it."""
 
 
 class Bus:
     """A service's connection to NATS; absent NATS delays nothing but what needs it."""
 
-    def __init__(self, url: str, *, service: str) -> None:
-        self._errors = 0
+    def __init__(self, url: str | BusAccess, *, service: str) -> None:
+        access = bus_access(url) if isinstance(url, str) else url
+        self.inbox_prefix = access.inbox_prefix
+        self._needs_tls = access.needs_tls
         self._connected = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
         self.reconnects = 0
+        self.refused: Counter[str] = Counter()
+        """What the bus did not let us do: how often we were refused a `publish`, and how often a `subscription`."""
         self.broker = NatsBroker(
-            url.split(","),
+            list(access.servers),
             name=f"modelbus-{service}",
+            security=access.security(),
+            inbox_prefix=access.inbox_prefix,
             connect_timeout=2,
             # The client takes fractions of a second; the broker's annotation says int.
             reconnect_time_wait=0.2,  # type: ignore[arg-type]
@@ -44,6 +60,15 @@ class Bus:
             logger=None,
         )
 
+    @classmethod
+    def of(cls, settings: BusSettings, *, service: str) -> Self:
+        """Answer the connection that the settings describe.
+
+        Raises:
+            ValueError: they contradict one another, or name a file that is none.
+        """
+        return cls(settings.access(), service=service)
+
     def start(self) -> None:
         """Connect in the background and start every subscriber once connected."""
         self._starting = asyncio.create_task(self._connect(), name="bus")
@@ -53,6 +78,7 @@ class Bus:
         while True:
             try:
                 await self.broker.start()
+                self._refuse_plain()
             except (OSError, NatsError) as error:
                 failures += 1
                 if failures == 1:
@@ -64,6 +90,11 @@ class Bus:
                 log.info("bus is connected")
                 self._connected.set()
                 return
+
+    def _refuse_plain(self) -> None:
+        # The client takes the server's word for whether to use TLS.
+        if self._needs_tls and not self.broker.connection._server_info.get("tls_required"):  # noqa: SLF001 - told nowhere else
+            raise PlainBusError("the server does not use TLS, which MODELBUS_NATS_URL or MODELBUS_NATS_CA_FILE demands")
 
     async def stop(self) -> None:
         """Stop the subscribers and close the connection."""
@@ -101,7 +132,11 @@ class Bus:
 
     async def _on_error(self, error: Exception) -> None:
         # Permission violations and slow consumers are told here and nowhere else.
-        if self._connected.is_set() and not isinstance(error, (OSError, TimeoutError)):
+        if found := VIOLATION.search(str(error)):
+            operation, subject = found.groups()
+            self.refused[operation.lower()] += 1
+            log.error("bus refuses", operation=operation.lower(), subject=subject)
+        elif self._connected.is_set() and not isinstance(error, (OSError, TimeoutError)):
             log.warning("bus reports an error", error=repr(error))
 
     async def _on_disconnect(self) -> None:

@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from modelbus.chassis.database import engine_url, plain_dsn
 
 LOCK_TIMEOUT_MS = 10_000
 
@@ -28,7 +30,7 @@ def script_directory(package: str) -> ScriptDirectory:
 
 
 async def _migrate(script: ScriptDirectory, url: str, schema: str) -> None:
-    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=sa.NullPool)
+    engine = create_async_engine(engine_url(url), poolclass=sa.NullPool, connect_args={"dsn": plain_dsn(url)})
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_upgrade, script, schema)

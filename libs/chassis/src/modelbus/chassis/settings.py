@@ -4,18 +4,36 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from modelbus.chassis.bus_access import BusAccess, bus_access
+from modelbus.chassis.environment import Environment
 
 
-class ServiceSettings(BaseSettings):
+class BusSettings(Environment):
+    """Where the bus is and what opens it; for services, and for the step that lays streams and consumers."""
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    """One URL, or several of one cluster with commas between; it may hold user and password."""
+    nats_user: str | None = None
+    nats_password: SecretStr | None = None
+    nats_ca_file: Path | None = None
+    """Certificates of the authorities that sign the servers' ones; where set, a server without TLS is refused."""
+
+    def access(self) -> BusAccess:
+        """Answer it all together.
+
+        Raises:
+            ValueError: user and password don't go together.
+        """
+        password = None if self.nats_password is None else self.nats_password.get_secret_value()
+        return bus_access(self.nats_url, user=self.nats_user, password=password, ca_file=self.nats_ca_file)
+
+
+class ServiceSettings(BusSettings):
     """Settings that all services share; read from `MODELBUS_*`."""
-
-    model_config = SettingsConfigDict(env_prefix="MODELBUS_", frozen=True, extra="ignore")
 
     host: str = "127.0.0.1"
     port: int = Field(ge=0, le=65535)
-    nats_url: str = "nats://127.0.0.1:4222"
-    """One URL, or several of one cluster with commas between."""
     admin_token: SecretStr = Field(min_length=16)
     """Bearer token of the administrator."""
     service_token: SecretStr = Field(min_length=16)
@@ -29,20 +47,24 @@ class ServiceSettings(BaseSettings):
     max_body_bytes: int = Field(default=1024 * 1024, gt=0)
 
 
-class DatabaseSettings(BaseSettings):
+class DatabaseSettings(Environment):
     """What a service with tables of its own needs in addition, and all that its migration needs."""
-
-    model_config = SettingsConfigDict(env_prefix="MODELBUS_", frozen=True, extra="ignore")
 
     database_url: SecretStr
     """postgresql://role:password@host:port/database; the role owns the schema of its service."""
     database_pool: int = Field(default=10, ge=1)
 
 
-class MasterKeySettings(BaseSettings):
+class MasterKeySettings(Environment):
     """The keys that seal secrets; for services that seal or open them."""
-
-    model_config = SettingsConfigDict(env_prefix="MODELBUS_", frozen=True, extra="ignore")
 
     master_keys: SecretStr
     """Fernet keys with commas between; the first seals, all open."""
+
+
+class ProvisionSettings(Environment):
+    """What the step that makes database, roles and schemas needs."""
+
+    superuser_url: SecretStr
+    role_passwords: SecretStr
+    """JSON: each service and the password of its role."""

@@ -1,4 +1,4 @@
-"""The one step that creates streams and consumers; idempotent, and the only place that does."""
+"""The step that creates streams and consumers, and what a service does when they are lost; nothing else creates any."""
 
 from nats.js import JetStreamContext
 from nats.js.api import (
@@ -13,10 +13,9 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError
 
 from modelbus.chassis.logs import logger
-from modelbus.contracts.bus import ADVISORIES, CONSUMERS, STREAMS, Consumer, Stream
+from modelbus.contracts.bus import ADVISORIES, ADVISORIES_STREAM, CONSUMERS, STREAMS, Consumer, Stream
 
 DUPLICATE_WINDOW_S = 120
-ADVISORIES_STREAM = "ADVISORIES"
 ADVISORIES_BYTES = 16 * 1024 * 1024
 
 log = logger(__name__)
@@ -54,32 +53,40 @@ def consumer_config(consumer: Consumer) -> ConsumerConfig:
 
 async def ensure(context: JetStreamContext) -> None:
     """Create or update every stream and consumer; what is as it should be is not touched."""
-    for stream in STREAMS:
-        await _ensure_stream(context, stream_config(stream))
-    await _ensure_stream(
-        context,
-        StreamConfig(
-            name=ADVISORIES_STREAM,
-            subjects=[ADVISORIES],
-            storage=StorageType.FILE,
-            discard=DiscardPolicy.OLD,
-            max_bytes=ADVISORIES_BYTES,
-        ),
-    )
+    for wanted in _stream_configs():
+        found = await _found_or_created(context, wanted)
+        if (found.subjects, found.max_bytes) != (wanted.subjects, wanted.max_bytes):
+            await context.update_stream(wanted)
+            log.info("stream updated", stream=wanted.name)
     for consumer in CONSUMERS:
         await _ensure_consumer(context, consumer)
 
 
-async def _ensure_stream(context: JetStreamContext, wanted: StreamConfig) -> None:
+async def restore(context: JetStreamContext, consumer: Consumer) -> None:
+    """Create the streams that are lost and this consumer; a service may do no more, whatever its version wants."""
+    for wanted in _stream_configs():
+        await _found_or_created(context, wanted)
+    await _ensure_consumer(context, consumer)
+
+
+def _stream_configs() -> list[StreamConfig]:
+    advisories = StreamConfig(
+        name=ADVISORIES_STREAM,
+        subjects=[ADVISORIES],
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        max_bytes=ADVISORIES_BYTES,
+    )
+    return [*map(stream_config, STREAMS), advisories]
+
+
+async def _found_or_created(context: JetStreamContext, wanted: StreamConfig) -> StreamConfig:
     try:
-        found = (await context.stream_info(wanted.name or "")).config
+        return (await context.stream_info(wanted.name or "")).config
     except NotFoundError:
         await context.add_stream(wanted)
         log.info("stream created", stream=wanted.name)
-        return
-    if (found.subjects, found.max_bytes) != (wanted.subjects, wanted.max_bytes):
-        await context.update_stream(wanted)
-        log.info("stream updated", stream=wanted.name)
+        return wanted
 
 
 async def _ensure_consumer(context: JetStreamContext, consumer: Consumer) -> None:

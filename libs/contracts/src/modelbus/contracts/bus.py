@@ -40,7 +40,12 @@ CATALOG = Stream(
     ),
     max_bytes=GIB,
 )
-SYNC = Stream(name="SYNC", teller="sync", events=(sync.ListingFetched, sync.SyncFailed), max_bytes=GIB // 16)
+SYNC = Stream(
+    name="SYNC",
+    teller="sync",
+    events=(sync.ListingFetched, sync.SyncQuarantined, sync.SyncFailed),
+    max_bytes=GIB // 16,
+)
 INTEGRITY = Stream(
     name="INTEGRITY",
     teller="integrity",
@@ -48,6 +53,7 @@ INTEGRITY = Stream(
     max_bytes=GIB // 16,
 )
 USAGE = Stream(name="USAGE", teller="router", events=(usage.UsageRecorded,), max_bytes=GIB)
+ADVISORIES_STREAM = "ADVISORIES"
 ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
 
 STREAMS: tuple[Stream, ...] = (CATALOG, SYNC, INTEGRITY, USAGE)
@@ -66,6 +72,11 @@ class Consumer:
     """After that many tries a message that fails for another reason than an outage is parked."""
     max_ack_pending: int = 500
 
+    @property
+    def hearer(self) -> str:
+        """Name the service: its consumers are called as it is, with more behind a dash where it has several."""
+        return self.durable.partition("-")[0]
+
 
 SYNC_HEARS_CATALOG = Consumer(
     durable="sync",
@@ -78,13 +89,18 @@ INTEGRITY_HEARS_CATALOG = Consumer(
     durable="integrity",
     stream=CATALOG,
     events=(
+        catalog.SupplierChanged,
+        catalog.CapabilityChanged,
         catalog.ModelChanged,
         catalog.SourceChanged,
+        catalog.PriceChanged,
         catalog.ChainChanged,
         catalog.ComplexityChanged,
+        catalog.StrategyChanged,
         catalog.ScopeChanged,
-        catalog.ModelUnavailable,
-        catalog.ModelAvailable,
+        catalog.ConsumerChanged,
+        catalog.AccessKeyChanged,
+        catalog.CredentialChanged,
         catalog.CatalogReset,
     ),
 )

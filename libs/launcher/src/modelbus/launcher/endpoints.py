@@ -16,7 +16,8 @@ def write_endpoints(line: Line, programs: Iterable[Program]) -> None:
     services = {name: line.settings.url(name) for name in ("catalog", "router", "sync", "integrity", "simulator")}
     found = {
         **services,
-        "nats": line.nats_url,
+        "nats": line.bus_url("subscriber"),
+        "nats_operator": line.bus_url("operator"),
         "postgres": line.superuser_url,
         "admin_token": line.secrets.admin_token,
         "service_token": line.secrets.service_token,

@@ -42,6 +42,11 @@ class Home:
         return self.path / "nats"
 
     @property
+    def bus_users(self) -> Path:
+        """Who may do what on NATS; without passwords."""
+        return self.nats / "users.conf"
+
+    @property
     def postgres(self) -> Path:
         """PostgreSQL's directory, or a link to it."""
         return self.path / "postgres"

@@ -20,7 +20,7 @@ from modelbus.launcher.postgres import PostgresServer
 from modelbus.launcher.preparation import fingerprint, is_prepared
 from modelbus.launcher.progress import Progress
 from modelbus.launcher.secrets import Secrets, load_secrets, save_secrets
-from modelbus.launcher.services import Line
+from modelbus.launcher.services import Line, bus_users
 from modelbus.launcher.settings import Settings
 from modelbus.launcher.welcome import welcome
 
@@ -91,10 +91,14 @@ class Launch:
         return line
 
     def _start_servers(self) -> Line:
-        nats = NatsServer(self.home.nats, self.settings.ports["nats"], log=self.home.log("nats"))
+        steps = [] if is_prepared(self.home) else [bus_users(self.settings, self.home)]
+        self.fleet.begin(*steps)
+        postgres, secrets = self._make_postgres()
+        self.fleet.finish(*steps)
+        log = self.home.log("nats")
+        nats = NatsServer(self.home.nats, self.settings.ports["nats"], log=log, passwords=secrets.bus_passwords)
         nats.prepare()
         self.fleet.start(nats)
-        postgres, secrets = self._make_postgres()
         self.fleet.start(postgres)
         self.fleet.await_ready(nats, postgres, within_s=SERVERS_S)
         if corruption := nats.corruption():

@@ -1,7 +1,9 @@
 """The NATS server with JetStream, on the loopback interface."""
 
 import json
+import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from modelbus.launcher.binaries import nats_server
@@ -26,21 +28,38 @@ CORRUPT = ("Can't start JetStream", "Stream metafile", "Missing stream metafile"
 class NatsServer(Program):
     """A NATS server whose configuration and streams live in one directory."""
 
-    def __init__(self, directory: Path, port: int, *, log: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, port: int, *, log: Path | None = None, passwords: Mapping[str, str] | None = None
+    ) -> None:
+        """With `passwords`, by user, only these may enter: what each may do is in `users`, which must exist then."""
         super().__init__("nats", log or directory / "nats.log")
         self.directory = directory
         self.port = port
+        self._passwords = passwords or {}
 
     @property
     def url(self) -> str:
         """Where clients connect."""
         return f"nats://{LOOPBACK}:{self.port}"
 
+    @property
+    def users(self) -> Path:
+        """The file of users and permissions that the configuration includes."""
+        return self.directory / "users.conf"
+
+    def environment(self) -> Mapping[str, str] | None:
+        """What the server sees; quoted, as it would read a password that begins with a digit as a number."""
+        known = {f"MODELBUS_NATS_{user.upper()}_PASSWORD": f'"{each}"' for user, each in self._passwords.items()}
+        return {**os.environ, **known}
+
     def prepare(self) -> None:
         """Write the configuration."""
         self.directory.mkdir(parents=True, exist_ok=True)
         listen, store = json.dumps(f"{LOOPBACK}:{self.port}"), json.dumps(str(self.directory))
-        self._configuration.write_text(CONFIGURATION.format(listen=listen, store=store))
+        text = CONFIGURATION.format(listen=listen, store=store)
+        if self._passwords:
+            text += f"include {json.dumps(self.users.name)}\n"
+        self._configuration.write_text(text)
 
     def command(self) -> list[str]:
         """Name the program and its configuration."""
@@ -75,9 +94,9 @@ class NatsServer(Program):
         return self.directory / "nats.conf"
 
 
-def start_nats(directory: Path, port: int = 0) -> NatsServer:
+def start_nats(directory: Path, port: int = 0, *, passwords: Mapping[str, str] | None = None) -> NatsServer:
     """Start a server and wait until it is ready; port 0 takes a free one, kept at a restart."""
-    server = NatsServer(directory, port or free_port())
+    server = NatsServer(directory, port or free_port(), passwords=passwords)
     server.prepare()
     server.start()
     wait_ready([server], within_s=10)

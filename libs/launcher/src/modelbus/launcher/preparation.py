@@ -7,14 +7,30 @@ from pathlib import Path
 from modelbus.launcher.home import Home
 from modelbus.launcher.secrets import ROLES
 
-STEPS = ("contracts/bus.py", "chassis/provision.py", "chassis/topology.py", "chassis/migrations.py")
+STEPS = (
+    "contracts/bus.py",
+    "contracts/bus_users.py",
+    "contracts/catalog.py",
+    "contracts/references.py",
+    "contracts/sync.py",
+    "contracts/usage.py",
+    "chassis/migrations.py",
+    "chassis/nats_config.py",
+    "chassis/provision.py",
+    "chassis/topology.py",
+)
 MIGRATIONS = "store/migrations/versions/*.py"
 
 
 def is_prepared(home: Home) -> bool:
-    """Say whether the present code has prepared this home's database, and its streams are there."""
+    """Say whether the present code has prepared this home's database, and its streams and their users are there."""
     streams = list((home.nats / "jetstream").glob("*/streams/CATALOG"))
-    return bool(streams) and home.prepared.exists() and home.prepared.read_text() == fingerprint()
+    return (
+        bool(streams)
+        and home.bus_users.exists()
+        and home.prepared.exists()
+        and home.prepared.read_text() == fingerprint()
+    )
 
 
 def fingerprint() -> str:

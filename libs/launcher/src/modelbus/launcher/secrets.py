@@ -12,6 +12,8 @@ from modelbus.launcher.files import write_private
 
 ROLES = ("catalog", "sync", "integrity")
 """Services with a schema, and so with a role, of their own."""
+BUS_USERS = ("catalog", "sync", "router", "integrity", "operator", "subscriber")
+"""Who may enter NATS: the services, who administers it, and who only listens."""
 
 
 def _token() -> str:
@@ -32,6 +34,7 @@ class Secrets:
     """Seals the credentials: without it they can't be read again."""
     postgres_password: str = field(default_factory=_token)
     role_passwords: dict[str, str] = field(default_factory=lambda: {role: _token() for role in ROLES})
+    bus_passwords: dict[str, str] = field(default_factory=lambda: {user: _token() for user in BUS_USERS})
     access_key: str | None = None
     """What the seed made; a consumer's way in."""
 
@@ -50,10 +53,16 @@ def load_secrets(path: Path, *, has_data: bool) -> Secrets:
         return made
     try:
         kept = json.loads(path.read_text())
+        lacking = set(BUS_USERS) - kept.get("bus_passwords", {}).keys()
+        # These lock no data: NATS is told anew at every start.
+        kept["bus_passwords"] = kept.get("bus_passwords", {}) | {user: _token() for user in sorted(lacking)}
         # A field that is missing must not be made up: what it opened stays closed for ever.
         missing = {each.name for each in fields(Secrets)} - kept.keys() | set(ROLES) - kept["role_passwords"].keys()
         if missing:
             raise LostSecretsError(path, f"it lacks {', '.join(sorted(missing))}")
-        return Secrets(**kept)
+        found = Secrets(**kept)
+        if lacking:
+            save_secrets(path, found)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LostSecretsError(path, "it is not what was written there") from error
+    return found

@@ -53,7 +53,7 @@ class Line:
 
     def topology(self) -> Step:
         """Create streams and consumers."""
-        return self._step("topology", ["modelbus.chassis", "topology"], {"MODELBUS_NATS_URL": self.nats_url})
+        return self._step("topology", ["modelbus.chassis", "topology"], self._bus("operator"))
 
     def migrations(self) -> list[Step]:
         """Bring every schema up to date."""
@@ -84,7 +84,7 @@ class Line:
         common = {
             "MODELBUS_HOST": self.settings.host,
             "MODELBUS_PORT": str(self.settings.ports[name]),
-            "MODELBUS_NATS_URL": self.nats_url,
+            **self._bus(name),
             "MODELBUS_ADMIN_TOKEN": self.secrets.admin_token,
             "MODELBUS_SERVICE_TOKEN": self.secrets.service_token,
             "MODELBUS_STATE_DIR": str(state),
@@ -95,6 +95,14 @@ class Line:
             common["MODELBUS_MASTER_KEYS"] = self.secrets.master_key
         return self._environment({**common, **self._database(name)})
 
+    def _bus(self, user: str) -> dict[str, str]:
+        password = self.secrets.bus_passwords[user]
+        return {"MODELBUS_NATS_URL": self.nats_url, "MODELBUS_NATS_USER": user, "MODELBUS_NATS_PASSWORD": password}
+
+    def bus_url(self, user: str) -> str:
+        """Where the user enters NATS, password included."""
+        return self.nats_url.replace("//", f"//{user}:{self.secrets.bus_passwords[user]}@")
+
     def _database(self, name: str) -> dict[str, str]:
         if name not in ROLES:
             return {}
@@ -103,8 +111,19 @@ class Line:
         return {"MODELBUS_DATABASE_URL": f"postgresql://{way_in}/{DATABASE}"}
 
     def _environment(self, known: Mapping[str, str]) -> dict[str, str]:
-        # Unbuffered, so that the log holds the last words of a program that was killed.
-        return {**self.settings.environment, VARIABLE: str(self.home.path), "PYTHONUNBUFFERED": "1", **known}
+        return {**environment(self.settings, self.home), **known}
+
+
+def bus_users(settings: Settings, home: Home) -> Step:
+    """Write who may do what on NATS; before NATS itself is started."""
+    command = [sys.executable, "-m", "modelbus.chassis", "nats-config", "--output", str(home.bus_users)]
+    return Step("nats-config", home.log("nats-config"), command, environment(settings, home))
+
+
+def environment(settings: Settings, home: Home) -> dict[str, str]:
+    """Answer what everything that we start sees."""
+    # Unbuffered, so that the log holds the last words of a program that was killed.
+    return {**settings.environment, VARIABLE: str(home.path), "PYTHONUNBUFFERED": "1"}
 
 
 def answers(url: str) -> bool:

@@ -1,0 +1,87 @@
+"""Settings of every service may keep their secrets in files."""
+
+import importlib
+import os
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import SecretStr
+
+from modelbus.chassis import entry
+from modelbus.chassis.environment import Environment
+from modelbus.chassis.settings import BusSettings, ProvisionSettings
+
+SECRET = "h8VqVnO5VgxUX3gKJzKDo0P-qmDkvgrYQzS3zGb4v-E="
+SETTINGS: list[type[Environment]] = [
+    ProvisionSettings,
+    *(
+        importlib.import_module(f"modelbus.{service}.settings").Settings
+        for service in ("catalog", "sync", "router", "integrity")
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("MODELBUS_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda each: each.__module__)
+def test_every_secret_of_a_service_may_be_in_a_file(
+    settings: type[Environment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    secrets = [
+        name
+        for name, each in settings.model_fields.items()
+        if SecretStr in {each.annotation, *get_args(each.annotation)}
+    ]
+    for name in secrets:
+        monkeypatch.setenv(f"MODELBUS_{name.upper()}_FILE", str(tmp_path / "secret"))
+
+    read = settings()
+
+    assert len(secrets) >= 2
+    assert {getattr(read, name).get_secret_value() for name in secrets} == {SECRET}
+
+
+def test_a_secret_that_is_told_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELBUS_NATS_PASSWORD", "one")
+    monkeypatch.setenv("MODELBUS_NATS_PASSWORD_FILE", str(tmp_path))
+
+    with pytest.raises(ValueError, match="MODELBUS_NATS_PASSWORD and MODELBUS_NATS_PASSWORD_FILE are both set"):
+        BusSettings()
+
+
+def test_a_file_that_is_missing_is_one_sentence_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODELBUS_NATS_PASSWORD_FILE", "/nowhere")
+    monkeypatch.setattr("sys.argv", ["program", "serve"])
+
+    def serve() -> None:
+        BusSettings()
+
+    assert entry.run("program", serve=serve) == entry.EXIT_SETTINGS
+    assert "MODELBUS_NATS_PASSWORD_FILE: /nowhere can't be read" in capsys.readouterr().err
+
+
+def test_a_user_without_a_password_is_refused() -> None:
+    with pytest.raises(ValueError, match="MODELBUS_NATS_USER and MODELBUS_NATS_PASSWORD go together"):
+        BusSettings(nats_user="sync").access()
+
+
+def test_credentials_of_the_url_do_not_stay_in_it() -> None:
+    access = BusSettings(nats_url="nats://sync:p%40ss@one:4222,nats://sync:p%40ss@two:4222").access()
+
+    assert access.servers == ("nats://one:4222", "nats://two:4222")
+    assert (access.user, access.password) == ("sync", "p@ss")
+
+
+def test_a_file_of_authorities_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+
+    with pytest.raises(ValueError, match=r"MODELBUS_NATS_CA_FILE: .*ca\.pem"):
+        BusSettings(nats_ca_file=tmp_path / "ca.pem").access().security()

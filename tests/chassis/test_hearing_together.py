@@ -1,0 +1,134 @@
+"""Hearing much at once: one transaction for whatever waits, and what fails in it is settled one by one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from nats.js import JetStreamContext
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from builders import an_event
+from modelbus.catalog.store.tables import parking
+from modelbus.chassis.database import Database
+from modelbus.chassis.hearing import TOGETHER, Heard, Hearing
+from modelbus.chassis.ids import new_id
+from modelbus.chassis.loops import repeat, stop
+from modelbus.chassis.messaging import Bus
+from modelbus.contracts.bus import CATALOG, Consumer
+from modelbus.contracts.catalog import SyncRequested
+from modelbus.contracts.envelope import Envelope
+from running import eventually
+from testing_bus import LocalBus
+
+CONSUMER = Consumer(durable="sync", stream=CATALOG, events=(SyncRequested,), max_tries=2)
+POISON = b'{"run_id": "not-an-id"}'
+
+
+class Listener:
+    """Notes what it hears, together and in order, and fails whenever a certain run is among it."""
+
+    def __init__(self) -> None:
+        self.heard: list[list[UUID]] = []
+        self.failing: UUID | None = None
+        self.outages: list[Exception] = []
+
+    async def hear(self, _session: AsyncSession, heard: Sequence[Heard[Any]]) -> None:
+        if self.outages:
+            raise self.outages.pop()
+        runs = [each.event.run_id for each in heard]
+        if self.failing in runs:
+            raise RuntimeError("failing")
+        self.heard.append(runs)
+
+    @property
+    def runs(self) -> list[UUID]:
+        return [run for together in self.heard for run in together]
+
+
+@asynccontextmanager
+async def hearing(database: Database, local: LocalBus, listener: Listener) -> AsyncIterator[Hearing]:
+    connection = Bus(local.url, service="catalog")
+    attached = Hearing(CONSUMER)
+    attached.hear_together(listener.hear)
+    attached.attach(connection, database, parking)
+    connection.start()
+    watch = asyncio.create_task(repeat("watch", attached.watch, every_s=0.2))
+    try:
+        yield attached
+    finally:
+        await stop([watch])
+        await connection.stop()
+
+
+async def tell(context: JetStreamContext, body: bytes | None = None) -> UUID:
+    event = an_event()
+    envelope = Envelope(new_id(), event.type, "/test", datetime.now(UTC), b"")
+    await context.publish(event.type, body or event.model_dump_json().encode(), headers=envelope.headers())
+    return event.run_id
+
+
+@asynccontextmanager
+async def telling(local: LocalBus) -> AsyncIterator[JetStreamContext]:
+    client = await local.client()
+    yield client.jetstream()
+    await client.close()
+
+
+async def test_what_waits_is_heard_in_order_and_in_few_transactions(catalog_database: Database, bus: LocalBus) -> None:
+    async with telling(bus) as context:
+        told = [await tell(context) for _ in range(TOGETHER + 50)]
+    listener = Listener()
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(lambda: len(listener.runs) == len(told))
+
+    assert listener.runs == told
+    assert len(listener.heard) < 10
+
+
+async def test_a_single_message_waits_for_no_other(catalog_database: Database, bus: LocalBus) -> None:
+    listener = Listener()
+    async with hearing(catalog_database, bus, listener) as attached, telling(bus) as context:
+
+        async def is_well() -> bool:
+            return await attached.problem() is None
+
+        await eventually(is_well)
+        run = await tell(context)
+        await eventually(lambda: listener.runs == [run], within_s=0.15)
+
+
+async def test_a_message_that_can_not_succeed_is_parked_alone(catalog_database: Database, bus: LocalBus) -> None:
+    listener = Listener()
+    async with telling(bus) as context:
+        before = await tell(context)
+        await tell(context, POISON)
+        listener.failing = await tell(context)
+        after = await tell(context)
+
+    async with hearing(catalog_database, bus, listener):
+
+        async def both_are_parked() -> bool:
+            return len((await parking.list_parked(50, None)).items) == 2
+
+        await eventually(both_are_parked)
+
+    assert listener.runs == [before, after]
+    reasons = sorted(message.reason for message in (await parking.list_parked(50, None)).items)
+    assert reasons[0] == "RuntimeError('failing')"
+    assert reasons[1].startswith("body does not parse")
+
+
+async def test_an_outage_is_nobodys_fault_and_all_come_again(catalog_database: Database, bus: LocalBus) -> None:
+    listener = Listener()
+    listener.outages = [ConnectionRefusedError("gone") for _ in range(3)]
+    async with telling(bus) as context:
+        told = {await tell(context) for _ in range(5)}
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(lambda: set(listener.runs) == told)
+
+    assert (await parking.list_parked(50, None)).items == []
