@@ -46,18 +46,21 @@ async def ready(http: httpx.AsyncClient) -> None:
 
 
 class Ear:
-    """Hears the INTEGRITY stream like any other team would."""
+    """Hears the INTEGRITY stream like another team would, which minds stale references only if not told otherwise."""
 
     def __init__(self) -> None:
+        self.kinds: frozenset[str] = frozenset({"dead", "degraded"})
         self.heard: list[ReferenceStale | ReferenceRestored] = []
         self._news = asyncio.Event()
 
     async def take(self, message: Msg) -> None:
-        if message.subject == ReferenceStale.type:
-            self.heard.append(read_event(ReferenceStale, message.data))
-        else:
-            self.heard.append(read_event(ReferenceRestored, message.data))
-        self._news.set()
+        is_stale = message.subject == ReferenceStale.type
+        event: ReferenceStale | ReferenceRestored = (
+            read_event(ReferenceStale, message.data) if is_stale else read_event(ReferenceRestored, message.data)
+        )
+        if event.kind in self.kinds:
+            self.heard.append(event)
+            self._news.set()
 
     async def hears(self, number: int, *, within_s: float = 5.0) -> list[ReferenceStale | ReferenceRestored]:
         """Wait until that many events were heard in all."""

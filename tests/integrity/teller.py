@@ -14,18 +14,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from modelbus.contracts.access import AccessKeyRecord, ConsumerRecord
 from modelbus.contracts.bus import CATALOG
 from modelbus.contracts.catalog import CHANGES, RecordChanged
 from modelbus.contracts.envelope import Envelope
 from modelbus.contracts.event import Event
 from modelbus.contracts.feed import Head, Snapshot, digest_text, record_digest
-from modelbus.contracts.records import CostPrices, ModelRecord, Record, SourceRecord
+from modelbus.contracts.labels import CapabilityRecord
+from modelbus.contracts.records import (
+    CostPrices,
+    CredentialRecord,
+    ModelRecord,
+    PriceRecord,
+    Record,
+    SourceRecord,
+    SupplierRecord,
+)
 from modelbus.contracts.routing import (
     ChainRecord,
     ChainStepRecord,
     ComplexityLevelRecord,
     ComplexityRecord,
     ScopeRecord,
+    StrategyRecord,
 )
 from running import SERVICE_TOKEN
 
@@ -57,6 +68,94 @@ def a_source(model_id: UUID, source_id: UUID | None = None, *, gone: str | None 
     }
     return SourceRecord(
         id=source_id or uuid4(), model_id=model_id, is_available=gone is None, reason=gone, **{**defaults, **fields}
+    )
+
+
+def a_price(model_id: UUID, **charge: str) -> PriceRecord:
+    """Make what a model is charged, such as `input="2"`."""
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    amounts = CostPrices.model_validate(charge)
+    return PriceRecord(id=model_id, model_id=model_id, charge=amounts, valid_from=begun, valid_until=None)
+
+
+def a_supplier(name: str) -> SupplierRecord:
+    """Make a supplier."""
+    return SupplierRecord(
+        id=uuid4(),
+        name=name,
+        display_name=name,
+        supplier_kind="direct",
+        base_url="https://api.example/v1",
+        protocol="openai",
+        flavour="openai",
+        namespace=None,
+        is_active=True,
+        requires_credential=False,
+        is_local=False,
+        removal_after=2,
+        sync_interval_s=0,
+    )
+
+
+def a_capability(name: str) -> CapabilityRecord:
+    """Make a capability."""
+    return CapabilityRecord(
+        id=uuid4(), name=name, display_name=name, domain="nlp", input_types=["text"], output_types=["text"]
+    )
+
+
+def an_access_key(model_ids: list[UUID] | None, name: str = "mobile-app") -> AccessKeyRecord:
+    """Make an access key that may call some models."""
+    return AccessKeyRecord(
+        id=uuid4(), name=name, key_hash="0" * 64, is_active=True, expires_at=None, model_ids=model_ids
+    )
+
+
+def a_consumer(model_ids: list[UUID] | None, name: str = "acme") -> ConsumerRecord:
+    """Make a consumer that may call some models."""
+    return ConsumerRecord(
+        id=uuid4(),
+        name=name,
+        consumer_kind="tenant",
+        tier="free",
+        is_active=True,
+        model_ids=model_ids,
+        scope_ids=None,
+        rpm_limit=None,
+        tpm_limit=None,
+        concurrency_limit=None,
+        budgets=[],
+    )
+
+
+def a_credential(model_ids: list[UUID] | None, name: str = "main") -> CredentialRecord:
+    """Make a credential that may be used for some models."""
+    return CredentialRecord(
+        id=uuid4(),
+        supplier_id=uuid4(),
+        name=name,
+        sealed="sealed-secret",
+        is_active=True,
+        priority=1,
+        state="ok",
+        model_ids=model_ids,
+    )
+
+
+def a_strategy(model_ids: list[UUID] | None, name: str = "cheap") -> StrategyRecord:
+    """Make a cost strategy over some models."""
+    return StrategyRecord(
+        id=uuid4(),
+        name=name,
+        is_active=True,
+        cost_weight=1,
+        latency_weight=0,
+        success_weight=0,
+        quality_weight=0,
+        max_input_price=None,
+        max_output_price=None,
+        max_latency_ms=None,
+        model_ids=model_ids,
     )
 
 

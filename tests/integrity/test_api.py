@@ -118,7 +118,7 @@ async def test_validation_judges_the_asked_kind_only(serve: Serve) -> None:
 
 
 WRONG_VALIDATIONS: list[tuple[dict[str, Any], str]] = [
-    ({"config_type": "strategy"}, "'fallback', 'complexity', 'scope' or 'all'"),
+    ({"config_type": "models"}, "'fallback', 'complexity', 'strategy', 'scope', 'pricing', 'access' or 'all'"),
     ({"config_type": None}, "config_type"),
     ({}, "config_type"),
     ({"config_type": "all", "deep": True}, "deep"),
@@ -126,7 +126,7 @@ WRONG_VALIDATIONS: list[tuple[dict[str, Any], str]] = [
 
 WRONG_QUERIES: list[tuple[str, dict[str, str]]] = [
     ("stale-references", {"severity": "bad"}),
-    ("stale-references", {"holder_kind": "model"}),
+    ("stale-references", {"holder_kind": "tag"}),
     ("stale-references", {"state": "closed"}),
     ("stale-references", {"holder_id": "1"}),
     ("stale-references", {"limit": "0"}),

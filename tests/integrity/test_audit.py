@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import httpx
@@ -13,12 +13,16 @@ from integrity.teller import Teller, a_chain, a_model, a_source
 from modelbus.chassis.database import Database
 from modelbus.contracts.catalog import CatalogReset
 from modelbus.contracts.references import ReferenceStale
-from modelbus.integrity.actions.targets import learn_model
+from modelbus.integrity.actions.index import judge_new_day
+from modelbus.integrity.actions.learning import News, learn
 from modelbus.integrity.clients.catalog import Catalog
+from modelbus.integrity.domain import rules
 from modelbus.integrity.domain.errors import FeedUnusableError
+from modelbus.integrity.domain.findings import STALE_KINDS
 from modelbus.integrity.domain.index import Telling
 from modelbus.integrity.jobs import Audit
 from modelbus.integrity.store.findings import list_open
+from modelbus.integrity.store.index import save_judged_on
 from modelbus.integrity.store.tables import outbox
 from running import SERVICE_TOKEN, eventually
 from servers import FreshDatabase
@@ -41,7 +45,8 @@ async def audit(integrity_database: Database, catalog_url: str) -> AsyncIterator
 
 async def open_places(database: Database) -> list[tuple[str, str]]:
     async with database.reading() as session:
-        return [(each.place, each.reason) for each in await list_open(session, None)]
+        found = [each.fault for each in await list_open(session, None)]
+        return [(fault.place, fault.reason) for fault in found if fault.kind in STALE_KINDS]
 
 
 async def test_a_start_takes_the_snapshot_and_finds_what_is_stale(
@@ -108,7 +113,8 @@ async def test_a_snapshot_does_not_undo_what_was_heard_since(
     newer = a_model(model.id, gone="disabled")
     async with integrity_database.transaction() as session:
         text = newer.model_dump_json().encode()
-        await learn_model(session, Telling(catalog.revision + 1, datetime.now(UTC)), model.id, newer, text)
+        told = Telling(catalog.revision + 1, datetime.now(UTC))
+        await learn(session, [News(told, ("model", model.id), newer, text)])
     # The catalog has committed the change, but the snapshot is the one from just before.
     before = catalog.snapshot()
     catalog.commit(newer)
@@ -135,7 +141,8 @@ async def test_a_truth_that_went_back_replaces_what_is_newer(
     async with integrity_database.transaction() as session:
         gone = a_model(goes.id, gone="delisted")
         text = gone.model_dump_json().encode()
-        await learn_model(session, Telling(catalog.revision + 1, datetime.now(UTC)), gone.id, gone, text)
+        told = Telling(catalog.revision + 1, datetime.now(UTC))
+        await learn(session, [News(told, ("model", gone.id), gone, text)])
     assert await open_places(integrity_database) == [("step 2", "delisted")]
 
 
@@ -155,6 +162,29 @@ async def test_a_snapshot_without_a_kind_is_refused(
         await audit.look()
 
     assert await open_places(integrity_database) == []
+
+
+async def test_a_new_day_brings_retirements_nearer_without_any_event(
+    audit: Audit, catalog: Teller, integrity_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = a_model(retires_at=datetime.now(UTC) + timedelta(days=32))
+    catalog.commit(model)
+    catalog.commit(a_chain(model))
+    await audit.look()
+    # The day that makes it soon is as good as a horizon that does.
+    monkeypatch.setattr(rules, "HORIZON", timedelta(days=33))
+
+    async def kinds_after(judged_on: date) -> list[str]:
+        async with integrity_database.transaction() as session:
+            await save_judged_on(session, judged_on)
+        async with integrity_database.transaction() as session:
+            await judge_new_day(session)
+        async with integrity_database.reading() as session:
+            return [each.fault.kind for each in await list_open(session, None)]
+
+    today = datetime.now(UTC).date()
+    assert await kinds_after(today) == []
+    assert await kinds_after(today - timedelta(days=1)) == ["retiring_soon"]
 
 
 @pytest.mark.usefixtures("http")

@@ -76,7 +76,9 @@ async def test_losing_the_last_step_tells_that_the_others_are_dead_too(
     first, second = a_model(), a_model()
     await catalog.tell(first, second, a_chain(first, second))
 
-    await catalog.tell(a_model(first.id, gone="delisted"), a_model(second.id, gone="disabled"))
+    await catalog.tell(a_model(first.id, gone="delisted"))
+    await ear.hears(1)
+    await catalog.tell(a_model(second.id, gone="disabled"))
     heard = await ear.hears(3)
 
     assert [(each.place, each.severity) for each in heard if isinstance(each, ReferenceStale)] == [

@@ -1,36 +1,38 @@
 """The rules, pure: which references are stale, how bad that is, and what must change in the findings."""
 
 from dataclasses import replace
+from datetime import date
 from uuid import UUID, uuid4
 
-from modelbus.integrity.domain.findings import Fault, Finding, Resolution, Severity, compare
+from modelbus.integrity.domain.findings import STALE_KINDS, Fault, Finding, Resolution, Severity, compare
 from modelbus.integrity.domain.references import (
+    Holder,
     HolderKind,
     Place,
     Reference,
     references_of_chain,
     references_of_complexity,
-    references_of_scope,
+    references_of_set,
 )
-from modelbus.integrity.domain.staleness import find_stale, stale_because
-from modelbus.integrity.domain.targets import TargetKind
+from modelbus.integrity.domain.rules import Circumstances, find_faults
+from modelbus.integrity.domain.targets import Model, Source, TargetKind
 
-HOLDER = UUID(int=1)
+HOLDER, SUPPLIER = UUID(int=1), UUID(int=2)
 A, B, C = UUID(int=10), UUID(int=11), UUID(int=12)
 
 
 def places_of(references: tuple[Reference, ...], *, gone: dict[UUID, str], is_active: bool = True) -> list[Place]:
     return [
         Place(
-            holder_id=HOLDER,
-            holder_kind=HolderKind.CHAIN,
-            holder_name="default-chat",
-            holder_is_active=is_active,
+            holder=Holder(HolderKind.CHAIN, HOLDER, "default-chat", is_active),
             ordinal=ordinal,
             reference=reference,
-            model_name="a model",
-            model_problem=gone.get(reference.model_id),
-            source_problem=gone.get(reference.target_id) if reference.target_kind is TargetKind.SOURCE else None,
+            model=Model(reference.model_id, "a model", gone.get(reference.model_id)),
+            source=Source(
+                reference.target_id, reference.model_id, SUPPLIER, "a supplier", gone.get(reference.target_id)
+            )
+            if reference.target_kind is TargetKind.SOURCE
+            else None,
         )
         for ordinal, reference in enumerate(references, 1)
     ]
@@ -38,6 +40,11 @@ def places_of(references: tuple[Reference, ...], *, gone: dict[UUID, str], is_ac
 
 def chain_of(*model_ids: UUID) -> tuple[Reference, ...]:
     return references_of_chain((UUID(int=100 + number), model_id, None) for number, model_id in enumerate(model_ids))
+
+
+def find_stale(places: list[Place]) -> list[Fault]:
+    now = Circumstances(date(2026, 1, 1), is_charging=False)
+    return [fault for fault in find_faults(places, now) if fault.kind in STALE_KINDS]
 
 
 def severities(faults: list[Fault]) -> dict[str, Severity]:
@@ -70,7 +77,7 @@ def test_a_level_dies_alone() -> None:
 
 
 def test_a_scope_is_dead_only_without_any_model() -> None:
-    scope = references_of_scope([A, B], default_model_id=A)
+    scope = references_of_set([A, B], A)
 
     assert severities(find_stale(places_of(scope, gone={A: "delisted"}))) == {
         "position 1": Severity.DEGRADED,
@@ -91,9 +98,9 @@ def test_an_exact_source_needs_itself_and_its_model() -> None:
     (without_source,) = places_of(step, gone={source: "no_credential"})
     (without_model,) = places_of(step, gone={A: "disabled"})
 
-    assert stale_because(healthy) is None
-    assert stale_because(without_source) == "no_credential"
-    assert stale_because(without_model) == "disabled"
+    assert healthy.problem is None
+    assert without_source.problem == "no_credential"
+    assert without_model.problem == "disabled"
 
 
 def test_a_step_names_its_source_if_it_names_one() -> None:
@@ -113,15 +120,7 @@ def test_a_place_that_repeats_an_earlier_one_counts_once() -> None:
 
 
 def found(fault: Fault) -> Finding:
-    return Finding(
-        id=uuid4(),
-        spot=fault.spot,
-        holder_kind=fault.holder_kind,
-        holder_name=fault.holder_name,
-        place=fault.place,
-        severity=fault.severity,
-        reason=fault.reason,
-    )
+    return Finding(id=uuid4(), fault=fault)
 
 
 def test_findings_that_equal_the_faults_need_no_change() -> None:

@@ -22,7 +22,7 @@ from servers import Databases
 from sync.catalog_stand_in import CatalogStandIn, standing_in
 from testing_bus import local_bus
 
-ENDED = {"fetched", "applied", "refused", "failed"}
+ENDED = {"fetched", "quarantined", "applied", "refused", "failed"}
 
 
 type OpenDatabase = Callable[[], AbstractAsyncContextManager[Database]]

@@ -174,8 +174,7 @@ def test_a_recorded_model_arrives_whole() -> None:
         context_window=200000,
         max_output_tokens=8192,
         cost=CostPrices(input=Decimal(3), output=Decimal(15), request=Decimal(0), image=Decimal("0.0048")),
-        input_modalities=["text", "image"],
-        output_modalities=["text"],
+        modalities="text+image->text",
     )
     assert models["raifle/sorcererlm-8x22b"].model_type == "language"
 

@@ -183,6 +183,14 @@ def test_what_is_held_stays_held_by_the_same_listing() -> None:
     assert review_prices(listing(places=-3), known, FACTOR) == once
 
 
+def test_what_was_never_believed_is_not_believed_by_being_listed_again() -> None:
+    once = review_prices(listing(places=-6), Known(elsewhere=KNOWN), FACTOR)
+    known = Known(before={model.upstream_name: model.cost for model in once}, elsewhere=KNOWN)
+
+    assert review_prices(listing(places=-6), known, FACTOR) == once
+    assert review_prices(listing(places=-6)[:1], known, FACTOR)[0].cost == CostPrices()
+
+
 def test_prices_of_another_supplier_show_the_unit_of_a_first_listing() -> None:
     reviewed = review_prices(listing(places=-6), Known(elsewhere=KNOWN), FACTOR)
 

@@ -18,7 +18,7 @@ from modelbus.contracts.sync import ListedModel
 from modelbus.sync.actions import listings, runs
 from modelbus.sync.clients.catalog import Directory
 from modelbus.sync.domain.errors import LeaseLostError
-from modelbus.sync.domain.runs import KEPT_FOR, MOST_LOSSES, CatalogPoint, Run
+from modelbus.sync.domain.runs import KEPT_FOR, MOST_LOSSES, CatalogPoint, Counts, Run
 from modelbus.sync.jobs import forget_old, schedule_runs
 from modelbus.sync.store import runs as stored
 from modelbus.sync.store.tables import listings as listing_rows
@@ -325,6 +325,32 @@ async def test_the_last_five_listings_of_each_supplier_are_kept_and_those_not_ye
             kept = (await session.execute(sa.select(listing_rows.c.supplier_id))).scalars().all()
         assert forgotten == 2
         assert Counter(kept) == {supplier_id: 6, other_id: 1}
+
+
+async def test_the_listing_that_was_applied_last_is_kept_however_many_were_refused_since(
+    open_database: OpenDatabase,
+) -> None:
+    supplier_id, kept = new_id(), []
+    async with open_database() as database:
+        for number in range(9):
+            run = a_run(supplier_id)
+            await request(database, run)
+            held = await take(database)
+            assert held is not None
+            await keep(database, held)
+            async with database.transaction() as session:
+                if number < 2:
+                    await runs.complete_run(session, run.id, Counts(0, 0, 0, 0, 0), NOW)
+                else:
+                    await runs.refuse_run(session, run.id, "no", NOW)
+            kept += [run.id] if number in {1, 4, 5, 6, 7, 8} else []
+
+        async with database.transaction() as session:
+            await listings.forget_old_listings(session)
+
+        async with database.reading() as session:
+            found = await session.scalars(sa.select(listing_rows.c.run_id))
+            assert set(found.all()) == set(kept)
 
 
 async def test_old_runs_are_forgotten_but_the_last_fifty_of_each_supplier_and_those_with_a_listing(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modelbus.contracts.records import CostPrices
-from modelbus.contracts.sync import HeldPrices, ListedModel
+from modelbus.contracts.sync import HeldPrices, Life, ListedModel
 from modelbus.sync.clients.costs import UNIT_NOT_TOLD
 from modelbus.sync.clients.endpoint import parse
 from modelbus.sync.clients.entries import Fetched
@@ -38,8 +38,7 @@ def test_mistral_tells_abilities_and_what_replaces_a_model() -> None:
     [model] = openai.read_listing(document("mistral_constructed.json")).models
 
     assert (model.context_window, model.capabilities) == (32768, ["tools"])
-    assert model.deprecated_at == datetime(2025, 6, 16, 12, tzinfo=UTC)
-    assert (model.retires_at, model.replacement) == (None, "mistral-small-latest")
+    assert model.life == Life(deprecated_at=datetime(2025, 6, 16, 12, tzinfo=UTC), replacement="mistral-small-latest")
 
 
 def test_prices_without_a_unit_wait_for_review_and_zero_is_zero_in_any_unit() -> None:
@@ -62,10 +61,9 @@ def test_openrouter_tells_abilities_modalities_and_the_last_day() -> None:
     models = by_name(openrouter.read_listing(document("openrouter_constructed.json")))
 
     thinking = models["anthropic/claude-3.7-sonnet:thinking"]
-    assert thinking.input_modalities == ["text", "image", "file"]
-    assert (thinking.output_modalities, thinking.model_type) == (["text"], "multimodal")
+    assert (thinking.modalities, thinking.model_type) == ("text+image+file->text", "multimodal")
     assert thinking.capabilities == ["documents", "reasoning", "tools", "vision"]
-    assert thinking.retires_at == day("2026-05-05")
+    assert thinking.life == Life(retires_at=day("2026-05-05"))
     assert thinking.cost == CostPrices(
         input=Decimal(3), output=Decimal(15), cached_input=Decimal("0.3"), cache_write=Decimal("3.75")
     )
@@ -149,7 +147,7 @@ def test_anthropic_tells_sizes_and_abilities() -> None:
 def test_a_retired_model_that_anthropic_still_lists_has_its_dates() -> None:
     [model] = anthropic.read_listing(document("anthropic_lifecycle_constructed.json")).models
 
-    assert (model.deprecated_at, model.retires_at) == (day("2025-06-30"), day("2026-01-05"))
+    assert model.life == Life(deprecated_at=day("2025-06-30"), retires_at=day("2026-01-05"))
     assert model.capabilities is None
 
 
@@ -197,10 +195,11 @@ def test_heroku_tells_when_a_model_ends_and_what_comes_after_it() -> None:
     models = by_name(heroku.read_listing(document("heroku.json")))
 
     haiku = models["claude-3-5-haiku"]
-    assert (haiku.deprecated_at, haiku.retires_at) == (day("2026-05-12"), day("2026-06-12"))
-    assert haiku.replacement == "claude-4-5-haiku"
+    assert haiku.life == Life(
+        deprecated_at=day("2026-05-12"), retires_at=day("2026-06-12"), replacement="claude-4-5-haiku"
+    )
     assert models["amazon-rerank-1-0"].model_type == "rerank"
-    assert models["claude-3-haiku"].retires_at is None
+    assert models["claude-3-haiku"].life is None
 
 
 def test_a_csv_file_tells_everything_in_columns() -> None:
@@ -209,11 +208,8 @@ def test_a_csv_file_tells_everything_in_columns() -> None:
     large, embed, plain = fetched.models
     assert (large.context_window, large.max_output_tokens, large.display_name) == (128000, 8192, "House Large")
     assert large.cost == CostPrices(input=Decimal("2.5"), output=Decimal(10))
-    assert (large.capabilities, large.retires_at, large.replacement) == (
-        ["tools", "vision"],
-        day("2027-01-31"),
-        "house-larger",
-    )
+    assert large.capabilities == ["tools", "vision"]
+    assert large.life == Life(retires_at=day("2027-01-31"), replacement="house-larger")
     assert (embed.model_type, embed.cost) == ("embedding", CostPrices(input=Decimal("0.02")))
     assert plain.held == HeldPrices(listed=CostPrices(input=Decimal("1.5"), output=Decimal(6)), reason=UNIT_NOT_TOLD)
 
@@ -222,7 +218,8 @@ def test_a_json_file_tells_the_same() -> None:
     large, draw = file.read_file("application/json", (SAMPLES / "file_constructed.json").read_bytes()).models
 
     assert large.cost == CostPrices(input=Decimal("2.5"), output=Decimal(10))
-    assert (large.model_type, large.deprecated_at) == ("multimodal", datetime(2026, 6, 30, 10, tzinfo=UTC))
+    assert (large.model_type, large.modalities) == ("multimodal", "text+image->text")
+    assert large.life == Life(deprecated_at=datetime(2026, 6, 30, 10, tzinfo=UTC))
     assert (draw.model_type, draw.cost) == ("image", CostPrices(image=Decimal("0.04")))
 
 

@@ -37,7 +37,7 @@ class SupplierRecord(Record):
     protocol: str
     """How requests are spoken: `openai` or `anthropic`."""
     flavour: str
-    """How its listing is read: `openai`, `openrouter`, `aihubmix`, `anthropic`, `gemini`, `ollama` or `file`."""
+    """How its listing is read, for instance `openai` or `openrouter`; sync has a module for each."""
     namespace: str | None
     """Put before each listed name (`openai` + `gpt-4o` = `openai/gpt-4o`), so that offers of several suppliers meet."""
     is_active: bool

@@ -1,8 +1,10 @@
-"""What integrity tells: a reference lost its target, or has it again."""
+"""What integrity tells: a place of the configuration is not sound, or is again."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
+
+from pydantic import Field
 
 from modelbus.contracts.event import Event
 
@@ -10,14 +12,23 @@ from modelbus.contracts.event import Event
 class _ReferenceEvent(Event):
     finding_id: UUID
     holder_kind: str
-    """What refers: `chain`, `complexity` or `scope`."""
+    """What refers: `chain`, `complexity`, `strategy`, `scope`, `model`, `price`, `consumer`, `access_key` or
+    `credential`."""
     holder_id: UUID
     holder_name: str
     place: str
     """Where in the holder, readable: `step 2`, `level hard, position 1`, `default`."""
     target_kind: str
-    """What is referred to: `model` or `source`."""
+    """What the finding is about: `model`, `source` or `supplier`."""
     target_id: UUID
+    kind: str = ""
+    """What was found: `dead`, `degraded`, `single_point`, `same_supplier_only`, `capability_mismatch`, `cost_jump`,
+    `duplicate_step`, `cycle`, `retiring_soon`, `pending_price`, `orphaned_price`, `negative_margin`; empty where an
+    older teller did not say, which found `dead` and `degraded` only."""
+    where: str = ""
+    """Holder and place in one, readable: `chain 'prod-chat', step 2`."""
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    """What the rule has seen: texts, whole numbers and lists of texts."""
 
     def about(self) -> UUID:
         """Answer the finding's id."""
@@ -25,20 +36,23 @@ class _ReferenceEvent(Event):
 
 
 class ReferenceStale(_ReferenceEvent):
-    """A reference names something that is not available."""
+    """A reference names something that is not available, or breaks another rule, as `kind` says."""
 
     type: ClassVar[str] = "reference.stale"
+    version: ClassVar[str] = "1-1"
 
     severity: str
-    """`dead`: nothing is left that could serve the holder; `degraded`: other places of it still can."""
+    """`dead`: nothing is left that could serve the holder; `degraded`: other places of it still can; `at_risk`: it
+    serves now, but not as somebody may believe, or not for long."""
     reason: str
     since: datetime
 
 
 class ReferenceRestored(_ReferenceEvent):
-    """A stale reference can be served again, or is gone itself."""
+    """What was found is mended: the target serves again, the rule is kept, or the reference is gone itself."""
 
     type: ClassVar[str] = "reference.restored"
+    version: ClassVar[str] = "1-1"
 
     resolution: str
-    """`target_returned` or `reference_removed`."""
+    """`target_returned`, `reference_removed` or `mended`."""

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from modelbus.contracts.event import Event
 from modelbus.contracts.records import CostPrices
@@ -20,11 +20,25 @@ class HeldPrices(BaseModel):
     reason: str
 
 
+class Life(BaseModel):
+    """How long a supplier serves a model; what it does not say is None."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deprecated_at: datetime | None = None
+    """From when on it advises against it."""
+    retires_at: datetime | None = None
+    """From when on it does not serve it, whether or not it is still listed."""
+    replacement: str | None = None
+    """The upstream name of the model that it would have used instead."""
+
+
 class ListedModel(BaseModel):
     """One model as a supplier lists it, in our words; None where the listing does not say."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # A hundred thousand are held at once, and an eleventh field would make each far larger: rare ones go together.
     upstream_name: str
     display_name: str | None = None
     model_type: str = "language"
@@ -33,18 +47,12 @@ class ListedModel(BaseModel):
     cost: CostPrices = CostPrices()
     held: HeldPrices | None = None
     """Prices that are not in `cost` because they are held for review; `cost` is what was believed before."""
-    input_modalities: list[str] = Field(default_factory=list)
-    """What goes in: `text`, `image`, `audio`, `video`, `file`; empty where the listing does not say."""
-    output_modalities: list[str] = Field(default_factory=list)
-    """What comes out: the same words, and `embedding`, `rerank`."""
+    modalities: str | None = None
+    """What goes in and what comes out, as in `text+image->text`; words are `text`, `image`, `audio`, `video`, `file`,
+    `embedding`, `rerank`."""
     capabilities: list[str] | None = None
     """What it can do, in the words of the catalog's capabilities (`tools`, `vision` ...), in order."""
-    deprecated_at: datetime | None = None
-    """From when on the supplier advises against it."""
-    retires_at: datetime | None = None
-    """From when on the supplier does not serve it, whether or not it is still listed."""
-    replacement: str | None = None
-    """The upstream name of the model that the supplier would have used instead."""
+    life: Life | None = None
 
 
 class LeftOut(BaseModel):
@@ -80,6 +88,22 @@ class ListingFetched(Event):
     count: int
     listing_url: str
     """Path on the sync service, for instance `/api/v1/runs/{run_id}/listing`."""
+
+    def about(self) -> UUID:
+        """Answer the run's id."""
+        return self.run_id
+
+
+class SyncQuarantined(Event):
+    """A listing looks wrong and waits for an administrator; the catalog is as it was."""
+
+    type: ClassVar[str] = "sync.quarantined"
+
+    run_id: UUID
+    supplier_id: UUID
+    reasons: list[str]
+    count: int
+    """Models that the listing names."""
 
     def about(self) -> UUID:
         """Answer the run's id."""

@@ -1,6 +1,7 @@
 """Usage as routers tell it: one line per attempt and one per request, in batches, at least once."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
@@ -48,6 +49,8 @@ class AttemptRecord(BaseModel):
     """`ok`, `failed`, `cut` (lost after the first byte) or `cancelled` (the caller left)."""
     error: str | None
     tokens: Tokens
+    cost: Decimal | None = None
+    """What the supplier bills for it, in USD, at the prices in force; None where tokens or prices are unknown."""
 
 
 class RequestRecord(BaseModel):

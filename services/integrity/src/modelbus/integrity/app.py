@@ -15,7 +15,7 @@ from modelbus.chassis.messaging import Bus
 from modelbus.chassis.parking import Parking
 from modelbus.chassis.relay import Relay
 from modelbus.contracts.bus import INTEGRITY
-from modelbus.integrity.api import references, stale_references, validations
+from modelbus.integrity.api import findings, references, validations
 from modelbus.integrity.api.problems import STATUSES
 from modelbus.integrity.clients.catalog import Catalog
 from modelbus.integrity.events import build_hearing
@@ -31,7 +31,7 @@ def create_app(settings: Settings) -> FastAPI:
     database = Database(
         settings.database_url.get_secret_value(), service=SCHEMA, pool=settings.database_pool, outbox=outbox
     )
-    bus = Bus(settings.nats_url, service=SCHEMA)
+    bus = Bus.of(settings, service=SCHEMA)
     feed = httpx.AsyncClient(
         base_url=settings.catalog_url,
         headers={"Authorization": f"Bearer {settings.service_token.get_secret_value()}"},
@@ -60,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = service.build(
         title="Modelbus integrity",
-        description="Knows every place of the configuration that names a model, and flags those whose model is gone.",
+        description="Knows every place of the configuration that names a model, and finds those that are not sound.",
         settings=settings,
         lifespan=lifespan,
         checks={
@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
         statuses=STATUSES,
     )
     app.state.database = database
-    for routes in (stale_references.routes, references.routes, validations.routes, parking.routes()):
+    doors = (findings.routes, findings.stale_routes, references.routes, validations.routes, validations.chain_routes)
+    for routes in (*doors, parking.routes()):
         app.include_router(routes)
     return app

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from modelbus.chassis.database import Database
 from modelbus.chassis.logs import logger
-from modelbus.integrity.actions.index import KINDS, load_snapshot, read_standing
+from modelbus.integrity.actions.index import judge_new_day, load_snapshot, read_standing
+from modelbus.integrity.actions.records import FOLLOWED
 from modelbus.integrity.clients.catalog import Catalog
 from modelbus.integrity.domain.index import Standing, Telling, Verdict, weigh
 
@@ -60,6 +61,8 @@ class Audit:
     async def keep_right(self) -> None:
         """Look, and wait until it is time to look again; to be repeated."""
         await self.look()
+        async with self._database.transaction() as session:
+            await judge_new_day(session)
         pause_s = LOOK_EVERY_S if self._differed_at is None else LOOK_AGAIN_S
         try:
             async with asyncio.timeout(pause_s * random.uniform(0.9, 1.1)):  # noqa: S311 - spreads load
@@ -88,7 +91,7 @@ class Audit:
         self._catch_ups_made = asked
 
     async def _load(self, *, keep_newer: bool) -> None:
-        snapshot = await self._catalog.snapshot(kind.kind for kind in KINDS)
+        snapshot = await self._catalog.snapshot(FOLLOWED)
         async with self._database.transaction() as session:
             told = Telling(snapshot.revision, datetime.now(UTC))
             await load_snapshot(session, snapshot, told, keep_newer=keep_newer)

@@ -17,13 +17,14 @@ from modelbus.chassis.messaging import Bus
 from modelbus.chassis.relay import Relay
 from modelbus.chassis.secrets import Vault
 from modelbus.contracts.bus import SYNC
-from modelbus.sync.api import prices, runs
+from modelbus.sync.api import listings, prices, runs
 from modelbus.sync.api.problems import STATUSES
 from modelbus.sync.clients.catalog import KINDS, Directory
 from modelbus.sync.clients.endpoint import Limits
 from modelbus.sync.clients.flavours import find_flavours
 from modelbus.sync.clients.suppliers import Suppliers
 from modelbus.sync.domain.runs import CatalogPoint
+from modelbus.sync.domain.suspicions import Thresholds
 from modelbus.sync.events import hear_catalog
 from modelbus.sync.jobs import Terms, Worker, forget_old, schedule_runs
 from modelbus.sync.settings import Settings
@@ -40,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     database = Database(
         settings.database_url.get_secret_value(), service=SCHEMA, pool=settings.database_pool, outbox=outbox
     )
-    bus = Bus(settings.nats_url, service=SCHEMA)
+    bus = Bus.of(settings, service=SCHEMA)
     directory = Directory(Vault(settings.master_keys.get_secret_value()))
     suppliers = Suppliers(_limits(settings), find_flavours(), ssl.create_default_context())
     catalog = httpx.AsyncClient(
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
             database,
             directory,
             suppliers,
-            terms=Terms(settings.sync_lease_s, settings.price_jump_factor),
+            terms=Terms(settings.sync_lease_s, settings.price_jump_factor, _thresholds(settings)),
             known=lambda: CatalogPoint(follower.epoch, follower.revision),
             wake=wake,
         )
@@ -110,8 +111,17 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(runs.routes)
     app.include_router(runs.listing_routes)
     app.include_router(prices.routes)
+    app.include_router(listings.routes)
     app.include_router(parking.routes())
     return app
+
+
+def _thresholds(settings: Settings) -> Thresholds:
+    return Thresholds(
+        most_lost_share=settings.guard_most_lost_share,
+        most_growth=settings.guard_most_growth,
+        most_doubles=settings.guard_most_doubles,
+    )
 
 
 def _limits(settings: Settings) -> Limits:

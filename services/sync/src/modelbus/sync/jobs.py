@@ -14,11 +14,12 @@ from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import OUTAGES, is_outage, repeat, stop
 from modelbus.chassis.outbox import Outbox
 from modelbus.contracts.sync import ListedModel
-from modelbus.sync.actions import listings, prices, runs
+from modelbus.sync.actions import listings, prices, reviews, runs
 from modelbus.sync.clients.catalog import Directory
 from modelbus.sync.clients.suppliers import Answered, Suppliers
 from modelbus.sync.domain.errors import FetchFailedError, LeaseLostError
 from modelbus.sync.domain.runs import CatalogPoint, Run
+from modelbus.sync.domain.suspicions import Thresholds
 
 POLL_S = 1.0
 OUTBOX_KEPT = timedelta(days=7)
@@ -33,6 +34,8 @@ class Terms:
     lease_s: float
     """Each is held for so long; the lease is renewed while the worker lives."""
     price_jump_factor: float
+    thresholds: Thresholds
+    """Of the guard."""
 
 
 class Worker:
@@ -55,6 +58,7 @@ class Worker:
         self._known = known
         self._wake = wake
         self._price_jump_factor = terms.price_jump_factor
+        self._thresholds = terms.thresholds
 
     async def work(self) -> None:
         """Do what there is to do, then wait until somebody wakes us, or for a moment; to be repeated."""
@@ -109,7 +113,16 @@ class Worker:
         listing = await asyncio.to_thread(listings.normalise, run, models, fetched.left_out)
         left_out = len(fetched.left_out)
         async with self._database.transaction() as session:
-            await listings.keep_listing(session, run, listing, left_out=left_out, attempts=answered.attempts)
+            verdict = await reviews.judge(session, listing, self._thresholds)
+            if verdict.reasons:
+                await reviews.quarantine_listing(
+                    session, run, listing, verdict, left_out=left_out, attempts=answered.attempts
+                )
+            else:
+                await listings.keep_listing(session, run, listing, left_out=left_out, attempts=answered.attempts)
+        if verdict.reasons:
+            log.warning("a listing is quarantined", run_id=str(run.id), reasons=verdict.reasons)
+            return
         log.info("a listing is fetched", run_id=str(run.id), models=len(listing.models), left_out=left_out)
 
     async def _review(self, run: Run, models: list[ListedModel]) -> list[ListedModel]:

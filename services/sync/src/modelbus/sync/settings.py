@@ -24,5 +24,11 @@ class Settings(ServiceSettings, DatabaseSettings, MasterKeySettings):
     fetch_tries: int = Field(default=4, ge=1, le=20)
     fetch_first_pause_s: float = Field(default=0.5, gt=0)
     """Before the second try; doubles from there on."""
+    guard_most_lost_share: float = Field(default=0.6, ge=0, le=1)
+    """A listing that lacks more of the models of the one before waits for an administrator."""
+    guard_most_growth: float = Field(default=3.0, gt=1)
+    """So does one that has so many times as many."""
+    guard_most_doubles: int = Field(default=0, ge=0)
+    """And one in which more entries have an id that was listed before."""
     price_jump_factor: float = Field(default=100.0, gt=1)
     """A price that moves by more than this, either way, waits for an administrator."""

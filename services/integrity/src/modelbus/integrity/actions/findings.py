@@ -2,40 +2,63 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from itertools import batched
+from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.outbox import record
 from modelbus.contracts.references import ReferenceRestored, ReferenceStale
-from modelbus.integrity.domain.findings import Fault, Finding, Resolution, compare
-from modelbus.integrity.domain.index import Telling
-from modelbus.integrity.domain.staleness import find_stale
-from modelbus.integrity.store import findings, holders
+from modelbus.integrity.domain.errors import FindingNotFoundError, FindingResolvedError
+from modelbus.integrity.domain.findings import Fault, Finding, Resolution, State, compare
+from modelbus.integrity.domain.index import Key, Telling
+from modelbus.integrity.domain.references import HolderKind
+from modelbus.integrity.domain.rules import Circumstances, find_faults
+from modelbus.integrity.store import findings, index, known, references, view
 
 ALL_HOLDERS = None
+JUDGED_AT_ONCE = 1000
+"""Holders whose places are in memory at the same time."""
 
 
-async def judge_holders_of(session: AsyncSession, target_id: UUID, told: Telling) -> None:
-    """Judge every holder that depends on the model or source."""
-    affected = await holders.list_holders_of(session, target_id)
-    if affected:
-        await judge(session, affected, told)
+async def circumstances(session: AsyncSession) -> Circumstances:
+    """Look up what the rules must know beside the places."""
+    return Circumstances(datetime.now(UTC).date(), await known.is_charging(session))
 
 
-async def judge(session: AsyncSession, holder_ids: Collection[UUID] | None, told: Telling) -> None:
+async def judge(session: AsyncSession, holders: Collection[Key] | None, told: Telling) -> None:
     """Judge the holders, or all; the caller has locked the index.
 
     A holder is judged whole, because what one place can serve decides how bad the loss of another is.
     """
-    places = await holders.list_places(session, holder_ids)
-    comparison = compare(find_stale(places), await findings.list_open(session, holder_ids), places)
-    now = datetime.now(UTC)
+    now = await circumstances(session)
+    if holders is None:
+        await _judge_all(session, now, told)
+        return
+    for some in batched(sorted(holders), JUDGED_AT_ONCE):
+        await _judge_some(session, some, now, told)
+
+
+async def _judge_all(session: AsyncSession, now: Circumstances, told: Telling) -> None:
+    after: Key | None = None
+    while some := await references.list_holders(session, tuple(HolderKind), JUDGED_AT_ONCE, after):
+        await _judge_some(session, some, now, told)
+        after = some[-1]
+    await index.save_judged_on(session, now.today)
+
+
+async def _judge_some(session: AsyncSession, holders: Collection[Key], now: Circumstances, told: Telling) -> None:
+    places = await view.list_places(session, holders)
+    open_findings = await findings.list_open(session, holders)
+    comparison = compare(find_faults(places, now), open_findings, places)
+    moment = datetime.now(UTC)
     opened = [(new_id(), fault) for fault in comparison.opened]
-    await findings.save_opened(session, opened, told, now)
+    await findings.save_opened(session, opened, told, moment)
     await findings.save_altered(session, comparison.altered)
-    await findings.save_closed(session, comparison.closed, told, now)
+    await findings.save_closed(session, comparison.closed, told, moment)
     for finding_id, fault in opened:
         await record(session, _stale(finding_id, fault, told))
     for finding, fault in comparison.altered:
@@ -45,29 +68,41 @@ async def judge(session: AsyncSession, holder_ids: Collection[UUID] | None, told
         await record(session, _restored(finding, resolution))
 
 
+async def acknowledge(session: AsyncSession, finding_id: UUID, by: str) -> sa.Row[Any]:
+    """Say that somebody knows of a finding; to say it again changes nothing.
+
+    Raises:
+        FindingNotFoundError: there never was one under that id.
+        FindingResolvedError: it is closed, so there is nothing to know of any more.
+    """
+    is_done = await findings.acknowledge(session, finding_id, by, datetime.now(UTC))
+    shown = await findings.find_shown(session, finding_id)
+    if shown is None:
+        raise FindingNotFoundError(f"no finding has the id {finding_id}")
+    if not is_done and shown.state == State.RESOLVED:
+        raise FindingResolvedError(f"finding {finding_id} was resolved at {shown.closed_at.isoformat()}")
+    return shown
+
+
 def _stale(finding_id: UUID, fault: Fault, told: Telling) -> ReferenceStale:
     return ReferenceStale(
-        finding_id=finding_id,
-        holder_kind=fault.holder_kind,
-        holder_id=fault.spot.holder_id,
-        holder_name=fault.holder_name or "",
-        place=fault.place,
-        target_kind=fault.spot.target_kind,
-        target_id=fault.spot.target_id,
-        severity=fault.severity,
-        reason=fault.reason,
-        since=told.at,
+        finding_id=finding_id, severity=fault.severity, reason=fault.reason, since=told.at, **_told_of(fault)
     )
 
 
 def _restored(finding: Finding, resolution: Resolution) -> ReferenceRestored:
-    return ReferenceRestored(
-        finding_id=finding.id,
-        holder_kind=finding.holder_kind,
-        holder_id=finding.spot.holder_id,
-        holder_name=finding.holder_name or "",
-        place=finding.place,
-        target_kind=finding.spot.target_kind,
-        target_id=finding.spot.target_id,
-        resolution=resolution,
-    )
+    return ReferenceRestored(finding_id=finding.id, resolution=resolution, **_told_of(finding.fault))
+
+
+def _told_of(fault: Fault) -> dict[str, Any]:
+    return {
+        "holder_kind": fault.spot.holder_kind,
+        "holder_id": fault.spot.holder_id,
+        "holder_name": fault.holder.name or "",
+        "place": fault.place,
+        "target_kind": fault.spot.target_kind,
+        "target_id": fault.spot.target_id,
+        "kind": fault.kind,
+        "where": fault.where,
+        "evidence": dict(fault.evidence),
+    }

@@ -2,82 +2,52 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from uuid import UUID
 
+from modelbus.contracts.access import AccessKeyRecord, ConsumerRecord
 from modelbus.contracts.feed import record_digest
-from modelbus.contracts.records import ModelRecord, Record, SourceRecord
-from modelbus.contracts.routing import ChainRecord, ComplexityRecord, ScopeRecord
+from modelbus.contracts.labels import CapabilityRecord
+from modelbus.contracts.records import (
+    CredentialRecord,
+    ModelRecord,
+    PriceRecord,
+    Record,
+    SourceRecord,
+    SupplierRecord,
+)
+from modelbus.contracts.routing import ChainRecord, ComplexityRecord, ScopeRecord, StrategyRecord
+from modelbus.integrity.domain.known import Known
 from modelbus.integrity.domain.references import (
-    Holder,
-    HolderKind,
     Reference,
     references_of_chain,
     references_of_complexity,
-    references_of_scope,
+    references_of_model,
+    references_of_price,
+    references_of_set,
 )
-from modelbus.integrity.domain.targets import DELETED, UNKNOWN, Model, Source
 
-type HolderRecord = ChainRecord | ComplexityRecord | ScopeRecord
-
-
-def read_model(record: ModelRecord, text: bytes, revision: int) -> Model:
-    """Read a model; `text` is the record as it was told, byte by byte."""
-    return Model(
-        **_known(record, text, revision),
-        name=record.name,
-        unavailable_because=None if record.is_available else record.reason or UNKNOWN,
-    )
+_UNREAD = "{}"
+_READ = (ModelRecord, SourceRecord, PriceRecord)
+"""Whose text is kept, because rules ask for what is in it. Of keys and credentials nothing secret is kept."""
 
 
-def read_source(record: SourceRecord, text: bytes, revision: int) -> Source:
-    """Read a source."""
-    return Source(
-        **_known(record, text, revision),
-        model_id=record.model_id,
-        supplier_id=record.supplier_id,
-        unavailable_because=None if record.is_available else record.reason or UNKNOWN,
-    )
-
-
-def read_holder(record: HolderRecord, text: bytes, revision: int) -> Holder:
-    """Read a chain, a complexity routing or a scope with its references."""
-    return Holder(
-        **_known(record, text, revision),
-        kind=HolderKind(record.kind),
-        name=record.name,
-        is_active=record.is_active,
-        references=_REFERENCES[type(record)](record),
-    )
-
-
-def deleted_model(model_id: UUID, name: str | None, revision: int) -> Model:
-    """Remember that a model is deleted."""
-    return Model(id=model_id, revision=revision, record=None, digest=0, name=name, unavailable_because=DELETED)
-
-
-def deleted_source(source_id: UUID, known: Source | None, revision: int) -> Source:
-    """Remember that a source is deleted, and whose it was."""
-    return Source(
-        id=source_id,
+def read_record(record: Record, text: bytes, revision: int) -> Known:
+    """Read a record; `text` is the record as it was told, byte by byte."""
+    return Known(
+        kind=record.kind,
+        id=record.id,
         revision=revision,
-        record=None,
-        digest=0,
-        model_id=known.model_id if known else None,
-        supplier_id=known.supplier_id if known else None,
-        unavailable_because=DELETED,
+        digest=record_digest(record.kind, record.id, text),
+        record=text.decode() if isinstance(record, _READ) else _UNREAD,
+        name=getattr(record, "name", None),
+        # A model that is out of use still has a price and a replacement; its other names are left out below.
+        is_active=isinstance(record, ModelRecord) or getattr(record, "is_active", True),
+        model_id=getattr(record, "model_id", None),
+        references=_REFERENCES.get(type(record), _none)(record),
     )
 
 
-def deleted_holder(holder_id: UUID, kind: HolderKind, name: str | None, revision: int) -> Holder:
-    """Remember that a holder is deleted; it refers to nothing."""
-    return Holder(
-        id=holder_id, revision=revision, record=None, digest=0, kind=kind, name=name, is_active=False, references=()
-    )
-
-
-def _known(record: Record, text: bytes, revision: int) -> dict[str, Any]:
-    digest = record_digest(record.kind, record.id, text)
-    return {"id": record.id, "revision": revision, "record": text.decode(), "digest": digest}
+def _none(_record: Any) -> tuple[Reference, ...]:
+    return ()
 
 
 def _of_chain(chain: ChainRecord) -> tuple[Reference, ...]:
@@ -85,15 +55,46 @@ def _of_chain(chain: ChainRecord) -> tuple[Reference, ...]:
 
 
 def _of_complexity(routing: ComplexityRecord) -> tuple[Reference, ...]:
-    return references_of_complexity((level.level, level.model_ids) for level in routing.levels)
+    judge = routing.classifier.judge_model_id if routing.classifier else None
+    return references_of_complexity(((level.level, level.model_ids) for level in routing.levels), judge)
 
 
 def _of_scope(scope: ScopeRecord) -> tuple[Reference, ...]:
-    return references_of_scope(scope.model_ids, scope.default_model_id)
+    return references_of_set(scope.model_ids, scope.default_model_id)
+
+
+def _of_strategy(strategy: StrategyRecord) -> tuple[Reference, ...]:
+    return references_of_set(strategy.model_ids)
+
+
+def _of_allowing(holder: ConsumerRecord | AccessKeyRecord | CredentialRecord) -> tuple[Reference, ...]:
+    return references_of_set(holder.model_ids, place="allowed model")
+
+
+def _of_model(model: ModelRecord) -> tuple[Reference, ...]:
+    return references_of_model(
+        model.id,
+        model.aliases if model.is_active else (),
+        model.model_type if model.is_default else None,
+        model.replacement_model_id,
+    )
+
+
+def _of_price(price: PriceRecord) -> tuple[Reference, ...]:
+    return references_of_price(price.model_id)
 
 
 _REFERENCES: Mapping[type[Record], Callable[[Any], tuple[Reference, ...]]] = {
     ChainRecord: _of_chain,
     ComplexityRecord: _of_complexity,
     ScopeRecord: _of_scope,
+    StrategyRecord: _of_strategy,
+    ConsumerRecord: _of_allowing,
+    AccessKeyRecord: _of_allowing,
+    CredentialRecord: _of_allowing,
+    ModelRecord: _of_model,
+    PriceRecord: _of_price,
 }
+_NAMED: tuple[type[Record], ...] = (SupplierRecord, CapabilityRecord, SourceRecord)
+FOLLOWED: Mapping[str, type[Record]] = {record.kind: record for record in (*_NAMED, *_REFERENCES)}
+"""The records that integrity follows, by kind."""

@@ -6,20 +6,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.integrity.domain.errors import TargetNotFoundError
 from modelbus.integrity.domain.references import Place
-from modelbus.integrity.store import holders, targets
+from modelbus.integrity.store import known, view
+from modelbus.integrity.store.references import Position
 
 
-async def page_references(
-    session: AsyncSession, target: str, limit: int, after: tuple[UUID, int] | None
-) -> list[Place]:
+async def page_references(session: AsyncSession, target: str, limit: int, after: Position | None) -> list[Place]:
     """List the places that depend on a target, given by its id or by a model's name.
 
     Raises:
         TargetNotFoundError: nothing that was ever known, and nothing that is referred to, goes by that.
     """
     target_ids = await _ids_of(session, target)
-    places = await holders.page_places_naming(session, target_ids, limit, after)
-    if not places and not [each for each in target_ids if await targets.is_target(session, each)]:
+    places = await view.page_places_naming(session, target_ids, limit, after)
+    if not places and not [each for each in target_ids if await known.is_target(session, each)]:
         raise TargetNotFoundError(f"no model or source goes by {target!r}")
     return places
 
@@ -28,4 +27,4 @@ async def _ids_of(session: AsyncSession, target: str) -> list[UUID]:
     try:
         return [UUID(target)]
     except ValueError:
-        return await targets.list_models_named(session, target)
+        return await known.list_models_named(session, target)

@@ -1,1 +1,1 @@
-"""The administrator's door: what is stale, who refers to what, validation on demand."""
+"""The administrator's door: what was found, who refers to what, validation on demand."""

@@ -10,8 +10,8 @@ from modelbus.chassis.service import Reading
 from modelbus.integrity.actions.references import page_references
 from modelbus.integrity.domain.errors import MalformedCursorError
 from modelbus.integrity.domain.references import HolderKind, Place
-from modelbus.integrity.domain.staleness import stale_because
 from modelbus.integrity.domain.targets import TargetKind
+from modelbus.integrity.store.references import Position
 
 routes = APIRouter(prefix="/api/v1/references", tags=["references"])
 
@@ -36,16 +36,16 @@ class ReferenceView(BaseModel):
     def of(cls, place: Place) -> "ReferenceView":
         """Show a place."""
         return cls(
-            holder_kind=place.holder_kind,
-            holder_id=place.holder_id,
-            holder_name=place.holder_name,
-            holder_is_active=place.holder_is_active,
+            holder_kind=place.holder.kind,
+            holder_id=place.holder.id,
+            holder_name=place.holder.name,
+            holder_is_active=place.holder.is_active,
             place=place.reference.place,
             target_kind=place.reference.target_kind,
             target_id=place.reference.target_id,
             model_id=place.reference.model_id,
-            model_name=place.model_name,
-            problem=stale_because(place),
+            model_name=place.model.name,
+            problem=place.problem,
         )
 
 
@@ -64,7 +64,7 @@ class ReferenceQuery(BaseModel):
     # The pattern keeps NUL out, which PostgreSQL can't compare with.
     target: str = Field(min_length=1, max_length=512, pattern=r"^[^\x00]+$")
     limit: int = Field(default=50, ge=1, le=200)
-    cursor: str | None = Field(default=None, max_length=64)
+    cursor: str | None = Field(default=None, max_length=80)
 
 
 @routes.get("")
@@ -74,15 +74,19 @@ async def list_references(session: Reading, asked: Annotated[ReferenceQuery, Que
     shown = places[: asked.limit]
     return ReferencePage(
         items=[ReferenceView.of(place) for place in shown],
-        next_cursor=f"{shown[-1].holder_id}.{shown[-1].ordinal}" if len(places) > asked.limit else None,
+        next_cursor=_cursor(shown[-1]) if len(places) > asked.limit else None,
     )
 
 
-def _position(cursor: str | None) -> tuple[UUID, int] | None:
+def _cursor(place: Place) -> str:
+    return f"{place.holder.kind}.{place.holder.id}.{place.ordinal}"
+
+
+def _position(cursor: str | None) -> Position | None:
     if cursor is None:
         return None
-    holder_id, _, ordinal = cursor.partition(".")
     try:
-        return UUID(holder_id), int(ordinal)
+        kind, holder_id, ordinal = cursor.split(".")
+        return HolderKind(kind).value, UUID(holder_id), int(ordinal)
     except ValueError as error:
         raise MalformedCursorError("cursor is none that this list answered") from error

@@ -1,7 +1,7 @@
 """Validation on demand, as administrators ask for it."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -13,16 +13,20 @@ from modelbus.integrity.domain.findings import Fault, FindingKind, Severity
 from modelbus.integrity.domain.references import HolderKind
 from modelbus.integrity.domain.targets import TargetKind
 
-type ConfigType = Literal["fallback", "complexity", "scope", "all"]
+type ConfigType = Literal["fallback", "complexity", "strategy", "scope", "pricing", "access", "all"]
 
 _KINDS: Mapping[ConfigType, tuple[HolderKind, ...]] = {
     "fallback": (HolderKind.CHAIN,),
     "complexity": (HolderKind.COMPLEXITY,),
+    "strategy": (HolderKind.STRATEGY,),
     "scope": (HolderKind.SCOPE,),
+    "pricing": (HolderKind.PRICE, HolderKind.MODEL),
+    "access": (HolderKind.CONSUMER, HolderKind.ACCESS_KEY, HolderKind.CREDENTIAL),
     "all": tuple(HolderKind),
 }
 
 routes = APIRouter(prefix="/api/v1/validate", tags=["validation"])
+chain_routes = APIRouter(prefix="/api/v1/fallback-chains", tags=["validation"])
 
 
 class ValidationRequest(BaseModel):
@@ -42,37 +46,47 @@ class FaultView(BaseModel):
     holder_id: UUID
     holder_name: str | None
     place: str
+    where: str
+    """Holder and place in one, readable: `chain 'prod-chat', step 2`."""
     target_kind: TargetKind
     target_id: UUID
     target_name: str | None
     reason: str
+    evidence: dict[str, Any]
 
     @classmethod
     def of(cls, fault: Fault) -> "FaultView":
         """Show a fault."""
         return cls(
-            kind=fault.spot.kind,
+            kind=fault.kind,
             severity=fault.severity,
-            holder_kind=fault.holder_kind,
+            holder_kind=fault.holder.kind,
             holder_id=fault.spot.holder_id,
-            holder_name=fault.holder_name,
+            holder_name=fault.holder.name,
             place=fault.place,
+            where=fault.where,
             target_kind=fault.spot.target_kind,
             target_id=fault.spot.target_id,
             target_name=fault.target_name,
             reason=fault.reason,
+            evidence=dict(fault.evidence),
         )
 
 
-class ValidationView(BaseModel):
-    """What is wrong with the configuration."""
+class FaultsView(BaseModel):
+    """What is wrong with a part of the configuration."""
 
-    config_type: ConfigType
     revision: int
     """The newest revision of the catalog that was heard when this was judged."""
     checked: int
     """How many references were looked at."""
     findings: list[FaultView]
+
+
+class ValidationView(FaultsView):
+    """What is wrong with the configuration of a type."""
+
+    config_type: ConfigType
 
 
 @routes.post("")
@@ -81,6 +95,17 @@ async def validate(session: Reading, asked: ValidationRequest) -> ValidationView
     validation = await validations.validate(session, _KINDS[asked.config_type])
     return ValidationView(
         config_type=asked.config_type,
+        revision=validation.revision,
+        checked=validation.checked,
+        findings=[FaultView.of(fault) for fault in validation.faults],
+    )
+
+
+@chain_routes.get("/{chain_id}/validation")
+async def validate_chain(session: Reading, chain_id: UUID) -> FaultsView:
+    """Judge one chain from scratch."""
+    validation = await validations.validate_chain(session, chain_id)
+    return FaultsView(
         revision=validation.revision,
         checked=validation.checked,
         findings=[FaultView.of(fault) for fault in validation.faults],

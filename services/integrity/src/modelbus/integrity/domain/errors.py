@@ -29,3 +29,21 @@ class FeedUnusableError(ConnectionError):
     """The catalog answered something that is no feed; it is asked again, like one that is away."""
 
     code = "feed_unusable"
+
+
+class FindingNotFoundError(Exception):
+    """No finding has that id."""
+
+    code = "finding_not_found"
+
+
+class FindingResolvedError(Exception):
+    """The finding is closed."""
+
+    code = "finding_resolved"
+
+
+class HolderNotFoundError(Exception):
+    """Nothing in the configuration has that id."""
+
+    code = "holder_not_found"

@@ -1,19 +1,16 @@
 """A finding is a fault that was noticed at a place: opened once, told, and closed when the fault is gone."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from modelbus.integrity.domain.references import HolderKind, Place
+from modelbus.integrity.domain.references import Holder, Place, Role
 from modelbus.integrity.domain.targets import TargetKind
 
-
-class FindingKind(StrEnum):
-    """Which rule a place breaks."""
-
-    STALE_REFERENCE = "stale_reference"
-    """It names something that is not available."""
+WHOLE = "whole:"
+"""Begins the key of a fault that is not one place's but of all that serve the same."""
 
 
 class Severity(StrEnum):
@@ -23,12 +20,75 @@ class Severity(StrEnum):
     """No place is left that could serve."""
     DEGRADED = "degraded"
     """Other places still can."""
+    AT_RISK = "at_risk"
+    """It serves now, but not as somebody may believe, or not for long."""
+
+
+class Rule(StrEnum):
+    """Which rule a place breaks."""
+
+    STALE_REFERENCE = "stale_reference"
+    """It names something that is not available."""
+    SINGLE_POINT = "single_point"
+    """One source is left that could serve."""
+    SAME_SUPPLIER_ONLY = "same_supplier_only"
+    """Every source that could serve is of one supplier."""
+    CAPABILITY_MISMATCH = "capability_mismatch"
+    """A fallback lacks what the first choice has."""
+    COST_JUMP = "cost_jump"
+    """A fallback costs a multiple of the first choice."""
+    DUPLICATE_STEP = "duplicate_step"
+    """An earlier step names the same."""
+    CYCLE = "cycle"
+    """Following replacements never ends."""
+    RETIRING_SOON = "retiring_soon"
+    """What it names is to be retired within the horizon."""
+    PENDING_PRICE = "pending_price"
+    """An available model has no price, though others do."""
+    ORPHANED_PRICE = "orphaned_price"
+    """A price is of a model that is not available."""
+    NEGATIVE_MARGIN = "negative_margin"
+    """A source costs more than its model is charged."""
+
+
+class FindingKind(StrEnum):
+    """What a finding is called: like its rule, but a stale reference by how bad it is, which may change."""
+
+    DEAD = "dead"
+    DEGRADED = "degraded"
+    SINGLE_POINT = "single_point"
+    SAME_SUPPLIER_ONLY = "same_supplier_only"
+    CAPABILITY_MISMATCH = "capability_mismatch"
+    COST_JUMP = "cost_jump"
+    DUPLICATE_STEP = "duplicate_step"
+    CYCLE = "cycle"
+    RETIRING_SOON = "retiring_soon"
+    PENDING_PRICE = "pending_price"
+    ORPHANED_PRICE = "orphaned_price"
+    NEGATIVE_MARGIN = "negative_margin"
+
+    @classmethod
+    def of(cls, rule: Rule, severity: Severity) -> "FindingKind":
+        """Call a finding by its rule and severity."""
+        return cls(severity.value if rule is Rule.STALE_REFERENCE else rule.value)
+
+    @property
+    def origin(self) -> tuple[Rule, Severity | None]:
+        """Answer the rule, and the severity where it makes the difference."""
+        if self in STALE_KINDS:
+            return Rule.STALE_REFERENCE, Severity(self.value)
+        return Rule(self.value), None
+
+
+STALE_KINDS = (FindingKind.DEAD, FindingKind.DEGRADED)
 
 
 class State(StrEnum):
     """Where a finding is in its life."""
 
     OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    """Open, and somebody has said that they know; it opens again when it becomes worse."""
     RESOLVED = "resolved"
 
 
@@ -38,13 +98,16 @@ class Resolution(StrEnum):
     TARGET_RETURNED = "target_returned"
     REFERENCE_REMOVED = "reference_removed"
     """The place names something else now, or is gone, or its holder is not active any more."""
+    MENDED = "mended"
+    """The rule is kept again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
     """What makes two faults the same one."""
 
-    kind: FindingKind
+    rule: Rule
+    holder_kind: str
     holder_id: UUID
     place_key: str
     target_kind: TargetKind
@@ -56,12 +119,23 @@ class Fault:
     """What a rule has against a place now."""
 
     spot: Spot
-    holder_kind: HolderKind
-    holder_name: str | None
+    holder: Holder
     place: str
     target_name: str | None
     severity: Severity
     reason: str
+    evidence: Mapping[str, Any]
+    """What the rule has seen; texts, whole numbers and lists of texts."""
+
+    @property
+    def kind(self) -> FindingKind:
+        """Answer what it is called."""
+        return FindingKind.of(self.spot.rule, self.severity)
+
+    @property
+    def where(self) -> str:
+        """Say where it is, for people."""
+        return f"{self.holder.readable}, {self.place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +143,17 @@ class Finding:
     """A fault that was noticed and is open."""
 
     id: UUID
-    spot: Spot
-    holder_kind: HolderKind
-    holder_name: str | None
-    place: str
-    severity: Severity
-    reason: str
+    fault: Fault
+    """As it was last told."""
 
     def says(self, fault: Fault) -> bool:
         """Tell whether whoever heard of the finding knows all of the fault that matters."""
-        return (self.severity, self.reason) == (fault.severity, fault.reason)
+        known = self.fault
+        return (known.severity, known.reason, known.evidence) == (fault.severity, fault.reason, fault.evidence)
+
+    def shows(self, fault: Fault) -> bool:
+        """Tell whether place and target are called as they are now."""
+        return (self.fault.place, self.fault.target_name) == (fault.place, fault.target_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +166,44 @@ class Comparison:
     closed: list[tuple[Finding, Resolution]]
 
 
-def spot_of(kind: FindingKind, place: Place) -> Spot:
+def spot_of(rule: Rule, place: Place) -> Spot:
     """Say where a rule finds its fault."""
     reference = place.reference
-    return Spot(kind, place.holder_id, reference.place_key, reference.target_kind, reference.target_id)
+    key = (place.holder.kind.value, place.holder.id)
+    return Spot(rule, *key, reference.place_key, reference.target_kind, reference.target_id)
 
 
 def compare(faults: Collection[Fault], open_findings: Collection[Finding], places: Collection[Place]) -> Comparison:
     """Compare the faults of some holders with the open findings of the same; `places` are all places of theirs."""
     by_spot = {fault.spot: fault for fault in faults}
-    known = {finding.spot for finding in open_findings}
-    in_use = {spot_of(kind, place) for place in places if place.holder_is_active for kind in FindingKind}
+    known = {finding.fault.spot for finding in open_findings}
+    in_use = _Uses(places)
     return Comparison(
         opened=[fault for fault in faults if fault.spot not in known],
         altered=[
             (finding, fault)
             for finding in open_findings
-            if (fault := by_spot.get(finding.spot)) and not (finding.says(fault) and finding.place == fault.place)
+            if (fault := by_spot.get(finding.fault.spot)) and not (finding.says(fault) and finding.shows(fault))
         ],
         closed=[
-            (finding, Resolution.TARGET_RETURNED if finding.spot in in_use else Resolution.REFERENCE_REMOVED)
+            (finding, in_use.resolution(finding.fault.spot))
             for finding in open_findings
-            if finding.spot not in by_spot
+            if finding.fault.spot not in by_spot
         ],
     )
+
+
+class _Uses:
+    """What is still in use of some holders, which tells why a finding has gone."""
+
+    def __init__(self, places: Collection[Place]) -> None:
+        active = [place for place in places if place.holder.is_active]
+        self._stale = {spot_of(Rule.STALE_REFERENCE, place) for place in active if place.reference.role != Role.OFFER}
+        self._places = {(place.holder.key, place.reference.place_key) for place in active}
+        self._places |= {(place.holder.key, f"{WHOLE}{place.reference.serves}") for place in active}
+
+    def resolution(self, spot: Spot) -> Resolution:
+        if spot.rule is Rule.STALE_REFERENCE:
+            return Resolution.TARGET_RETURNED if spot in self._stale else Resolution.REFERENCE_REMOVED
+        is_there = ((spot.holder_kind, spot.holder_id), spot.place_key) in self._places
+        return Resolution.MENDED if is_there else Resolution.REFERENCE_REMOVED

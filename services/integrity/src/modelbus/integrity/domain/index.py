@@ -15,17 +15,8 @@ class Telling:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What was last told of one thing in the catalog; a deleted one stays known, so that old news can't revive it."""
-
-    id: UUID
-    revision: int
-    """Of the event, or of the snapshot, that told it."""
-    record: str | None
-    """The record as its own JSON text; None when it is deleted."""
-    digest: int
-    """The feed's digest of the record; 0 when it is deleted."""
+type Key = tuple[str, UUID]
+"""Kind and id of a record: a price bears the id of its model."""
 
 
 @dataclass(frozen=True, slots=True)

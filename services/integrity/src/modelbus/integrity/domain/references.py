@@ -1,12 +1,15 @@
-"""A reference is a place in a holder that names a target: a chain's step, a level's position, a scope's default."""
+"""A reference is a place in a holder that names a target: a chain's step, a level's position, a key's allow-list."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from modelbus.integrity.domain.index import Known
-from modelbus.integrity.domain.targets import TargetKind
+from modelbus.integrity.domain.index import Key
+from modelbus.integrity.domain.targets import Model, Source, TargetKind
+
+JUDGE = "judge"
+REPLACEMENT = "replacement"
 
 
 class HolderKind(StrEnum):
@@ -14,7 +17,31 @@ class HolderKind(StrEnum):
 
     CHAIN = "chain"
     COMPLEXITY = "complexity"
+    STRATEGY = "strategy"
     SCOPE = "scope"
+    MODEL = "model"
+    """Refers to itself by its aliases and as the default of its type, and to its replacement."""
+    PRICE = "price"
+    CONSUMER = "consumer"
+    ACCESS_KEY = "access_key"
+    CREDENTIAL = "credential"
+
+
+class Role(StrEnum):
+    """What the place is for, which decides the rules that it must keep."""
+
+    FALLBACK = "fallback"
+    """Tried in order: a chain's steps, a level's models."""
+    CHOICE = "choice"
+    """One of a set: a scope's and a strategy's models, allow-lists."""
+    NAME = "name"
+    """A way by which requests reach a model: an alias, being the default."""
+    ADVICE = "advice"
+    """Makes something better and is missed by nobody: a judge, a replacement."""
+    PRICE = "price"
+    """A price, which names its model."""
+    OFFER = "offer"
+    """A model itself, which ought to have a price. No reference in an administrator's eyes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +58,56 @@ class Reference:
     target_id: UUID
     model_id: UUID
     """The model that would answer: the target itself, or the model of the source that is the target."""
+    role: Role
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder(Known):
+@dataclass(frozen=True, slots=True)
+class Holder:
     """Something in the configuration that refers to targets."""
 
     kind: HolderKind
+    id: UUID
     name: str | None
     is_active: bool
-    references: tuple[Reference, ...]
-    """In the holder's order."""
+
+    @property
+    def key(self) -> Key:
+        """Answer kind and id."""
+        return self.kind.value, self.id
+
+    @property
+    def readable(self) -> str:
+        """Name it for people."""
+        words = self.kind.value.replace("_", " ")
+        return f"{words} '{self.name}'" if self.name else f"{words} {self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A reference with all that the rules need to know around it."""
 
-    holder_id: UUID
-    holder_kind: HolderKind
-    holder_name: str | None
-    holder_is_active: bool
+    holder: Holder
     ordinal: int
     """Where the place comes in the holder's order, from 1."""
     reference: Reference
-    model_name: str | None
-    model_problem: str | None
-    """Why the model is not available; None while it is."""
-    source_problem: str | None
-    """Why the source is not available; None while it is, and where the reference names none."""
+    model: Model
+    source: Source | None
+    """The exact source; None where the reference names none."""
+
+    @property
+    def problem(self) -> str | None:
+        """Answer why the place can't serve; None when it can.
+
+        A step that names an exact source needs its model too: a disabled model is not served from any source.
+        """
+        return (self.source.problem if self.source else None) or self.model.problem
+
+    @property
+    def offers(self) -> tuple[Source, ...]:
+        """List the sources that could answer here now."""
+        if self.problem:
+            return ()
+        return (self.source,) if self.source else self.model.offers
 
 
 def references_of_chain(steps: Iterable[tuple[UUID, UUID, UUID | None]]) -> tuple[Reference, ...]:
@@ -72,29 +120,57 @@ def references_of_chain(steps: Iterable[tuple[UUID, UUID, UUID | None]]) -> tupl
             target_kind=TargetKind.MODEL if source_id is None else TargetKind.SOURCE,
             target_id=source_id or model_id,
             model_id=model_id,
+            role=Role.FALLBACK,
         )
         for number, (step_id, model_id, source_id) in enumerate(steps, 1)
     )
 
 
-def references_of_complexity(levels: Iterable[tuple[str, Iterable[UUID]]]) -> tuple[Reference, ...]:
-    """Read a complexity routing's references from its levels and the models of each."""
-    return _first_of_each(
-        _to_model(f"{level}:{model_id}", f"level {level}, position {number}", model_id, serves=level)
+def references_of_complexity(
+    levels: Iterable[tuple[str, Iterable[UUID]]], judge_model_id: UUID | None = None
+) -> tuple[Reference, ...]:
+    """Read a complexity routing's references from its levels, the models of each, and its judge."""
+    positions = [
+        _to_model(f"{level}:{model_id}", f"level {level}, position {number}", model_id, Role.FALLBACK, level)
         for level, model_ids in levels
         for number, model_id in enumerate(model_ids, 1)
-    )
+    ]
+    judge = [] if judge_model_id is None else [_to_model(JUDGE, JUDGE, judge_model_id, Role.ADVICE, JUDGE)]
+    return _first_of_each([*positions, *judge])
 
 
-def references_of_scope(model_ids: Iterable[UUID], default_model_id: UUID | None) -> tuple[Reference, ...]:
-    """Read a scope's references: its models, and its default, which may or may not be one of them."""
-    models = [_to_model(str(model_id), f"position {number}", model_id) for number, model_id in enumerate(model_ids, 1)]
-    default = [] if default_model_id is None else [_to_model("default", "default", default_model_id)]
+def references_of_set(
+    model_ids: Iterable[UUID] | None, default_model_id: UUID | None = None, place: str = "position"
+) -> tuple[Reference, ...]:
+    """Read the references of a set of models, where None names none, and its default, which need not be one of them."""
+    models = [
+        _to_model(str(model_id), f"{place} {number}", model_id, Role.CHOICE)
+        for number, model_id in enumerate(model_ids or (), 1)
+    ]
+    default = [] if default_model_id is None else [_to_model("default", "default", default_model_id, Role.CHOICE)]
     return _first_of_each([*models, *default])
 
 
-def _to_model(place_key: str, place: str, model_id: UUID, serves: str = "") -> Reference:
-    return Reference(place_key, place, serves, TargetKind.MODEL, model_id, model_id)
+def references_of_model(
+    model_id: UUID, names: Iterable[str], default_of: str | None, replacement_model_id: UUID | None
+) -> tuple[Reference, ...]:
+    """Read what a model refers to: itself by other names and as the default of a type, and its replacement."""
+    ways = [(f"alias:{name}", f"alias '{name}'") for name in names]
+    if default_of is not None:
+        ways.append(("default", f"default of type {default_of}"))
+    references = [_to_model(key, place, model_id, Role.NAME, key) for key, place in ways]
+    if replacement_model_id is not None:
+        references.append(_to_model(REPLACEMENT, REPLACEMENT, replacement_model_id, Role.ADVICE, REPLACEMENT))
+    return _first_of_each([*references, _to_model("price", "price", model_id, Role.OFFER, "price")])
+
+
+def references_of_price(model_id: UUID) -> tuple[Reference, ...]:
+    """Read a price's reference: the model that it is of."""
+    return (_to_model("price", "price", model_id, Role.PRICE),)
+
+
+def _to_model(place_key: str, place: str, model_id: UUID, role: Role, serves: str = "") -> Reference:
+    return Reference(place_key, place, serves, TargetKind.MODEL, model_id, model_id, role)
 
 
 def _first_of_each(references: Iterable[Reference]) -> tuple[Reference, ...]:

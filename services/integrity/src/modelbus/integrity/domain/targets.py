@@ -1,10 +1,11 @@
-"""Targets are what references name: models, and sources of models."""
+"""Targets are what references name: models, and sources of models, with all that a rule may ask of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
-
-from modelbus.integrity.domain.index import Known
 
 DELETED = "deleted"
 """Why a target that the catalog does not hold is not available."""
@@ -13,27 +14,62 @@ UNKNOWN = "unknown"
 
 
 class TargetKind(StrEnum):
-    """What kind of thing a reference names."""
+    """What kind of thing a reference names, or a finding is about."""
 
     MODEL = "model"
     SOURCE = "source"
+    SUPPLIER = "supplier"
+    """Named by findings only: what would fall with it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model(Known):
-    """A model, as far as references are concerned."""
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Prices in USD per million tokens; None is unknown, zero is a price."""
 
+    input: Decimal | None = None
+    output: Decimal | None = None
+
+    def by_unit(self) -> tuple[tuple[str, Decimal | None], ...]:
+        """List the units with their prices."""
+        return ("input", self.input), ("output", self.output)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One supplier's offer of a model."""
+
+    id: UUID
+    model_id: UUID
+    supplier_id: UUID
+    supplier_name: str | None
+    problem: str | None
+    """Why it is not available; None while it is."""
+    cost: Rates = Rates()
+    features: Mapping[str, bool] | None = None
+    """What it can do otherwise than its model."""
+    retires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a user names, with the offers of it."""
+
+    id: UUID
     name: str | None
-    """The last that was told; None for one that was only ever told to be deleted."""
-    unavailable_because: str | None
-    """None while it is available."""
+    """The last that was told; None for one that nobody ever told of."""
+    problem: str | None
+    """Why it is not available; None while it is."""
+    sources: tuple[Source, ...] = ()
+    charge: Rates | None = None
+    """None while it has no price."""
+    context_window: int | None = None
+    capabilities: frozenset[str] = frozenset()
+    """By name; empty where nobody said what it can do."""
+    retires_at: datetime | None = None
+    ring: tuple[str, ...] = ()
+    """The models that following replacements passes until it comes back here; empty where it does not."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source(Known):
-    """One supplier's offer of a model, as far as references are concerned."""
-
-    model_id: UUID | None
-    supplier_id: UUID | None
-    unavailable_because: str | None
-    """None while it is available."""
+    @property
+    def offers(self) -> tuple[Source, ...]:
+        """List the sources that can serve now."""
+        return () if self.problem else tuple(source for source in self.sources if source.problem is None)

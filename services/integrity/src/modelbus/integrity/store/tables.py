@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from sqlalchemy import Column
+from sqlalchemy.dialects.postgresql import JSONB
 
 from modelbus.chassis.outbox import Outbox
 from modelbus.chassis.parking import Parking
@@ -33,50 +34,29 @@ index_head = sa.Table(
     Column("epoch", sa.Uuid),  # NULL until a snapshot was loaded
     Column("revision", sa.BigInteger, nullable=False, server_default="0"),
     Column("loaded_revision", sa.BigInteger, nullable=False, server_default="0"),
+    Column("judged_on", sa.Date),
 )
 
 
-def _known() -> list[Column[object]]:
-    """Make the columns of `domain.index.Known`."""
-    return [
-        Column("id", sa.Uuid, primary_key=True),
-        Column("revision", sa.BigInteger, nullable=False),
-        # Text, not JSON: the digest is over these very bytes.
-        Column("record", sa.Text),
-        Column("digest", sa.Numeric(39, 0), nullable=False),
-    ]
-
-
-models = sa.Table(
-    "models",
+records = sa.Table(
+    "records",
     metadata,
-    *_known(),
+    Column("kind", sa.Text, primary_key=True),
+    Column("id", sa.Uuid, primary_key=True),
+    Column("revision", sa.BigInteger, nullable=False),
+    Column("digest", sa.Numeric(39, 0), nullable=False),
+    # Text, not JSON: it is read by a decoder of ours, never by PostgreSQL.
+    Column("record", sa.Text),
     Column("name", sa.Text, index=True),
-    Column("unavailable_because", sa.Text),
-)
-
-sources = sa.Table(
-    "sources",
-    metadata,
-    *_known(),
-    Column("model_id", sa.Uuid),
-    Column("supplier_id", sa.Uuid),
-    Column("unavailable_because", sa.Text),
-)
-
-holders = sa.Table(
-    "holders",
-    metadata,
-    *_known(),
-    Column("kind", sa.Text, nullable=False),
-    Column("name", sa.Text),
     Column("is_active", sa.Boolean, nullable=False),
+    Column("model_id", sa.Uuid, index=True),
 )
 
 references = sa.Table(
     "references",
     metadata,
-    Column("holder_id", sa.Uuid, sa.ForeignKey(holders.c.id), primary_key=True),
+    Column("holder_kind", sa.Text, primary_key=True),
+    Column("holder_id", sa.Uuid, primary_key=True),
     Column("place_key", sa.Text, primary_key=True),
     Column("ordinal", sa.Integer, nullable=False),
     Column("place", sa.Text, nullable=False),
@@ -84,20 +64,25 @@ references = sa.Table(
     Column("target_kind", sa.Text, nullable=False),
     Column("target_id", sa.Uuid, nullable=False, index=True),
     Column("model_id", sa.Uuid, nullable=False, index=True),
+    Column("role", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(["holder_kind", "holder_id"], [records.c.kind, records.c.id]),
 )
 
 findings = sa.Table(
     "findings",
     metadata,
     Column("id", sa.Uuid, primary_key=True),
-    Column("kind", sa.Text, nullable=False),
-    Column("holder_id", sa.Uuid, sa.ForeignKey(holders.c.id), nullable=False),
+    Column("rule", sa.Text, nullable=False),
+    Column("holder_kind", sa.Text, nullable=False),
+    Column("holder_id", sa.Uuid, nullable=False),
     Column("place_key", sa.Text, nullable=False),
     Column("place", sa.Text, nullable=False),
     Column("target_kind", sa.Text, nullable=False),
     Column("target_id", sa.Uuid, nullable=False),
     Column("severity", sa.Text, nullable=False),
     Column("reason", sa.Text, nullable=False),
+    Column("target_name", sa.Text),
+    Column("evidence", JSONB, nullable=False, server_default="{}"),
     Column("state", sa.Text, nullable=False),
     Column("since", sa.DateTime(timezone=True), nullable=False),
     Column("opened_at", sa.DateTime(timezone=True), nullable=False),
@@ -105,10 +90,14 @@ findings = sa.Table(
     Column("resolution", sa.Text),
     Column("closed_at", sa.DateTime(timezone=True)),
     Column("closed_revision", sa.BigInteger),
+    Column("acknowledged_at", sa.DateTime(timezone=True)),
+    Column("acknowledged_by", sa.Text),
+    sa.ForeignKeyConstraint(["holder_kind", "holder_id"], [records.c.kind, records.c.id]),
     # One finding at a time of a fault, however often it is noticed and by however many replicas.
     sa.Index(
         "uq_findings_unresolved",
-        "kind",
+        "rule",
+        "holder_kind",
         "holder_id",
         "place_key",
         "target_kind",
@@ -117,4 +106,5 @@ findings = sa.Table(
         postgresql_where=sa.text("state <> 'resolved'"),
     ),
     sa.Index("ix_findings_holder_id", "holder_id"),
+    sa.Index("ix_findings_target_id", "target_id"),
 )

@@ -45,19 +45,27 @@ async def keep_listing(session: AsyncSession, held: Run, listing: Listing, *, le
 
 async def tell_listing(session: AsyncSession, run: Run, listing: Listing) -> None:
     """Keep the listing of a run that is written, and tell where it is."""
+    await save_listing(session, run, listing)
+    await announce_listing(session, run)
+
+
+async def save_listing(session: AsyncSession, run: Run, listing: Listing) -> None:
+    """Keep the listing of a run that is written."""
     entries = [entry.model_dump() for entry in listing.left_out]
     body = listing.model_dump_json().encode()
     await listings.save_listing(session, run, body, entries, datetime.now(UTC))
-    await outbox.record(
-        session,
-        ListingFetched(
-            run_id=run.id,
-            supplier_id=run.supplier_id,
-            digest=listing.digest,
-            count=len(listing.models),
-            listing_url=f"/api/v1/runs/{run.id}/listing",
-        ),
+
+
+async def announce_listing(session: AsyncSession, run: Run) -> None:
+    """Tell where the kept listing of a fetched run is."""
+    told = ListingFetched(
+        run_id=run.id,
+        supplier_id=run.supplier_id,
+        digest=run.digest or "",
+        count=run.listed_count or 0,
+        listing_url=f"/api/v1/runs/{run.id}/listing",
     )
+    await outbox.record(session, told)
 
 
 async def forget_old_listings(session: AsyncSession) -> int:

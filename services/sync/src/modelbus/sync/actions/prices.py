@@ -78,9 +78,10 @@ def review_prices(models: list[ListedModel], known: Known, factor: float) -> lis
 
     Prices that came without a unit are in doubt already, and lose it where the known ones show the unit.
     """
-    if all(model.held is None and known.before.get(model.upstream_name) == model.cost for model in models):
+    if all(model.held is None and known.before.get(model.upstream_name, UNKNOWN) == model.cost for model in models):
         return models  # As nearly every time; it takes a tenth of the work.
-    expected = {**known.elsewhere, **{name: amounts_of(cost) for name, cost in known.before.items()}}
+    before = {name: amounts for name, cost in known.before.items() if (amounts := amounts_of(cost))}
+    expected = {**known.elsewhere, **before}
     sure = {model.upstream_name: amounts_of(model.cost) for model in models if model.held is None}
     unsure = {model.upstream_name: amounts_of(model.held.listed) for model in models if model.held is not None}
     # A single model may have jumped; of prices without a unit it is the only witness.
@@ -149,21 +150,27 @@ def amounts_of(cost: CostPrices) -> dict[str, Decimal]:
 
 
 def _review(model: ListedModel, known: Known, factor: float, shift: int | None) -> ListedModel:
-    before = known.before.get(model.upstream_name)
+    before = known.before.get(model.upstream_name, UNKNOWN)
+    elsewhere = known.elsewhere.get(model.upstream_name, {})
     amounts = amounts_of(model.cost)
     if before == model.cost or not amounts:
         return model
-    reason = None
-    if shift and any(amounts.get(price) for price in PER_TOKENS):
-        reason = why_wrong_unit(shift)
-    elif before is not None:
-        reason = why_jump(amounts_of(before), amounts, factor)
-    elif model.upstream_name in known.elsewhere:
-        reason = why_unlike_others(known.elsewhere[model.upstream_name], amounts, factor)
+    reason = _why_doubted(amounts, before, elsewhere, factor, shift)
     if reason is None:
         return model
     held = HeldPrices(listed=model.cost, reason=reason)
-    return model.model_copy(update={"cost": before or UNKNOWN, "held": held})
+    return model.model_copy(update={"cost": before, "held": held})
+
+
+def _why_doubted(
+    amounts: Amounts, before: CostPrices, elsewhere: Amounts, factor: float, shift: int | None
+) -> str | None:
+    if shift and any(amounts.get(price) for price in PER_TOKENS):
+        return why_wrong_unit(shift)
+    if before != UNKNOWN:
+        return why_jump(amounts_of(before), amounts, factor)
+    # New, or held ever since it came: what was not believed then must not be believed by being listed again.
+    return why_unlike_others(elsewhere, amounts, factor)
 
 
 def _review_unsure(model: ListedModel, known: Known, factor: float, unit: int | None) -> ListedModel:

@@ -9,6 +9,8 @@ STATUSES: dict[type[Exception], int] = {
     errors.ListingNotKeptError: 404,
     errors.ListingOutdatedError: 409,
     errors.NothingHeldError: 409,
+    errors.NotQuarantinedError: 409,
+    errors.ReviewOutdatedError: 409,
     errors.DanglingReferenceError: 422,
     errors.CatalogNotLoadedError: 503,
 }

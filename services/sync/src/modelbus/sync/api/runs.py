@@ -30,7 +30,8 @@ class RunView(BaseModel):
     cause: str
     """`administrator`, `credential` or `schedule`."""
     status: str
-    """`requested`, `fetching`, `fetched`, then `applied` or `refused` by the catalog; or `failed`."""
+    """`requested`, `fetching`, `fetched`, then `applied` or `refused` by the catalog; `failed`; or `quarantined`,
+    and `discarded` unless an administrator applies it."""
     reason: str | None
     """Why it was refused or failed."""
     requested_at: datetime
@@ -46,6 +47,10 @@ class RunView(BaseModel):
     removed: int | None
     held: int | None
     unchanged: int | None
+    suspicions: list[str] | None
+    """Why the guard kept the listing back."""
+    decided_by: str | None
+    """Who applied or discarded it then."""
 
 
 class RunDetail(RunView):

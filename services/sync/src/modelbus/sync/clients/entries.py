@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from modelbus.contracts.sync import LeftOut, ListedModel
+from modelbus.contracts.sync import LeftOut, Life, ListedModel
 from modelbus.sync.domain.errors import NotOfferedError, UnusableAnswerError
 from modelbus.sync.domain.moments import read_moment
 from modelbus.sync.domain.names import LONGEST_NAME, readable, why_unusable
@@ -96,6 +96,18 @@ def count_of(entry: Any, *keys: str) -> int | None:
 def moment_of(entry: Entry, *keys: str) -> datetime | None:
     """Answer the first of the named fields that holds a plausible time; None where none does."""
     return next((moment for key in keys if (moment := read_moment(entry.get(key))) is not None), None)
+
+
+def life_of(
+    entry: Entry, *, deprecated: Sequence[str] = (), retires: Sequence[str] = (), replacement: Sequence[str] = ()
+) -> Life | None:
+    """Read the days of the model's life from the first of the named fields that hold them; None where none does."""
+    life = Life(
+        deprecated_at=moment_of(entry, *deprecated),
+        retires_at=moment_of(entry, *retires),
+        replacement=name_in(entry, *replacement),
+    )
+    return None if life == Life() else life
 
 
 def name_in(entry: Entry, *keys: str) -> str | None:

@@ -46,6 +46,24 @@ class NothingHeldError(Refusal):
         super().__init__(f"the listing of run '{run_id}' holds no such prices for review")
 
 
+class NotQuarantinedError(Refusal):
+    """There is nothing to decide about the run's listing."""
+
+    code = "not_quarantined"
+
+    def __init__(self, run_id: UUID, status: str) -> None:
+        super().__init__(f"the listing of run '{run_id}' is not in quarantine; the run is {status}")
+
+
+class ReviewOutdatedError(Refusal):
+    """The catalog got another listing of the supplier since this one was compared with the last."""
+
+    code = "review_outdated"
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"the catalog got another listing of the supplier since run '{run_id}' was judged; discard it")
+
+
 class DanglingReferenceError(Refusal):
     """The input refers to a supplier that the catalog does not have."""
 

@@ -27,6 +27,11 @@ def read_modalities(given: object) -> list[str]:
     return [modality for modality in MODALITIES if modality in words]
 
 
+def arrow(taken: Collection[str], given: Collection[str]) -> str | None:
+    """Answer what goes in and what comes out as one text, `text+image->text`; None where nothing is said."""
+    return f"{'+'.join(taken)}->{'+'.join(given)}" if taken or given else None
+
+
 def type_by(taken: Collection[str], given: Collection[str]) -> str:
     """Answer the type of a model that takes and gives these; where nothing is said it is for language."""
     if len(given) == 1 and (only := next(iter(given))) in _TYPES:

@@ -24,6 +24,8 @@ class Status(StrEnum):
     REQUESTED = "requested"
     FETCHING = "fetching"
     FETCHED = "fetched"
+    QUARANTINED = "quarantined"
+    DISCARDED = "discarded"
     APPLIED = "applied"
     REFUSED = "refused"
     FAILED = "failed"
@@ -80,6 +82,12 @@ class Run:
     removed: int | None = None
     held: int | None = None
     unchanged: int | None = None
+    suspicions: list[str] | None = None
+    """Why its listing is, or was, kept back."""
+    base_run_id: UUID | None = None
+    """The run whose listing was applied last when that was judged."""
+    decided_by: str | None = None
+    """Who applied or discarded it."""
 
     @property
     def is_hopeless(self) -> bool:
@@ -120,6 +128,25 @@ class Run:
             left_out_count=left_out,
             attempts=self.attempts + attempts,
         )
+
+    def quarantine(self, suspicions: list[str], base_run_id: UUID | None, at: datetime) -> "Run":
+        """Keep its listing back until somebody decides."""
+        return replace(
+            self,
+            status=Status.QUARANTINED,
+            reason="; ".join(suspicions),
+            suspicions=suspicions,
+            base_run_id=base_run_id,
+            ended_at=at,
+        )
+
+    def approve(self, by: str) -> "Run":
+        """Let the catalog have its listing after all."""
+        return replace(self, status=Status.FETCHED, reason=None, ended_at=None, decided_by=by)
+
+    def discard(self, by: str) -> "Run":
+        """Leave the catalog as it is; the reason stays."""
+        return replace(self, status=Status.DISCARDED, decided_by=by)
 
     def fail(self, reason: str, at: datetime, attempts: int = 0) -> "Run":
         """Give it up."""

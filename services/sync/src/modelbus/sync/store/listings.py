@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.sync.domain.errors import ListingNotKeptError
@@ -50,11 +51,24 @@ async def find_left_out(session: AsyncSession, run_id: UUID) -> list[dict[str, A
 async def delete_old(session: AsyncSession, *, keep: int, unanswered_before: datetime) -> int:
     """Delete all but the last `keep` listings of each supplier, and answer how many went.
 
-    One that the catalog has yet to read stays, unless it was fetched before that time.
+    One that the catalog has yet to read stays, unless it was fetched before that time; and the last that it applied,
+    with which the next ones are compared.
     """
     rank = sa.func.row_number().over(partition_by=listings.c.supplier_id, order_by=listings.c.fetched_at.desc())
     ranked = sa.select(listings.c.run_id, listings.c.fetched_at, rank.label("place")).subquery()
     is_awaited = (runs.c.status == Status.FETCHED) & (ranked.c.fetched_at >= unanswered_before)
-    old = sa.select(ranked.c.run_id).join(runs, runs.c.id == ranked.c.run_id).where(ranked.c.place > keep, ~is_awaited)
+    applied = (
+        sa.select(listings.c.run_id)
+        .join(runs, runs.c.id == listings.c.run_id)
+        .where(runs.c.status == Status.APPLIED)
+        .ext(distinct_on(listings.c.supplier_id))
+        .order_by(listings.c.supplier_id, listings.c.fetched_at.desc())
+    )
+    is_compared = ranked.c.run_id.in_(applied)
+    old = (
+        sa.select(ranked.c.run_id)
+        .join(runs, runs.c.id == ranked.c.run_id)
+        .where(ranked.c.place > keep, ~is_awaited, ~is_compared)
+    )
     deleted = await session.execute(sa.delete(listings).where(listings.c.run_id.in_(old)).returning(listings.c.run_id))
     return len(deleted.all())

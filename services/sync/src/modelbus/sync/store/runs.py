@@ -112,6 +112,16 @@ async def lock_run(session: AsyncSession, run_id: UUID) -> Run | None:
     return await _one(session, sa.select(runs).where(runs.c.id == run_id).with_for_update())
 
 
+async def is_newer_on_its_way(session: AsyncSession, run: Run) -> bool:
+    """Tell whether the catalog has yet to answer to a listing of the supplier that was asked for later."""
+    newer = sa.select(runs.c.id).where(
+        runs.c.supplier_id == run.supplier_id,
+        runs.c.status == Status.FETCHED,
+        runs.c.requested_at > run.requested_at,
+    )
+    return bool(await session.scalar(sa.select(newer.exists())))
+
+
 async def delete_old(session: AsyncSession, *, keep: int, ended_before: datetime) -> int:
     """Delete runs that ended before that time, and answer how many went.
 

@@ -48,6 +48,9 @@ runs = sa.Table(
     sa.Column("removed", sa.Integer),
     sa.Column("held", sa.Integer),
     sa.Column("unchanged", sa.Integer),
+    sa.Column("suspicions", sa.ARRAY(sa.Text)),
+    sa.Column("base_run_id", sa.Uuid),
+    sa.Column("decided_by", sa.Text),
     sa.Index("ix_runs_supplier_id_requested_at", "supplier_id", "requested_at"),
     sa.Index("ix_runs_waiting", "requested_at", postgresql_where=sa.text("status IN ('requested', 'fetching')")),
     # PostgreSQL itself sees to it that no supplier is asked twice at a time, however many replicas there are.

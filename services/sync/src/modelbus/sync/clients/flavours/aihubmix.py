@@ -10,7 +10,7 @@ from modelbus.contracts.sync import ListedModel
 from modelbus.sync.clients.costs import read_cost
 from modelbus.sync.clients.endpoint import Endpoint
 from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, read_entries
-from modelbus.sync.domain.modalities import abilities_by, in_words, read_modalities, type_by, words_of
+from modelbus.sync.domain.modalities import abilities_by, arrow, in_words, read_modalities, type_by, words_of
 from modelbus.sync.domain.names import display_name
 from modelbus.sync.domain.prices import Unit
 
@@ -63,8 +63,7 @@ def _read_entry(name: str, entry: Entry) -> ListedModel:
         context_window=count_of(entry, "context_length"),
         max_output_tokens=count_of(entry, "max_output"),
         cost=read_cost(entry.get("pricing"), PRICE_FIELDS, Unit.PER_MILLION),
-        input_modalities=taken,
-        output_modalities=given,
+        modalities=arrow(taken, given),
         # An empty text is written where nobody has looked.
         capabilities=sorted(able) if features else None,
     )

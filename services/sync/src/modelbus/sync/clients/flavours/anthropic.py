@@ -8,7 +8,7 @@ from typing import Any
 
 from modelbus.contracts.sync import ListedModel
 from modelbus.sync.clients.endpoint import Endpoint
-from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, moment_of, name_in, read_entries
+from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, life_of, read_entries
 from modelbus.sync.clients.pages import read_pages
 from modelbus.sync.domain.modalities import in_words
 from modelbus.sync.domain.names import display_name
@@ -56,9 +56,7 @@ def _read_entry(name: str, entry: Entry) -> ListedModel:
         max_output_tokens=count_of(entry, "max_tokens"),
         # Every model that Anthropic lists calls tools; the listing has no word for it.
         capabilities=None if able is None else sorted(able | {"tools"}),
-        deprecated_at=moment_of(entry, "deprecated_at"),
-        retires_at=moment_of(entry, "retires_at"),
-        replacement=name_in(entry, "replacement"),
+        life=life_of(entry, deprecated=["deprecated_at"], retires=["retires_at"], replacement=["replacement"]),
     )
 
 

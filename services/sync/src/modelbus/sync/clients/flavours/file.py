@@ -12,9 +12,9 @@ from modelbus.contracts.records import CostPrices
 from modelbus.contracts.sync import HeldPrices, ListedModel
 from modelbus.sync.clients.costs import read_cost, read_cost_without_unit
 from modelbus.sync.clients.endpoint import Endpoint, parse
-from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, moment_of, name_in, read_entries
+from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, life_of, read_entries
 from modelbus.sync.domain.errors import NotOfferedError, UnusableAnswerError
-from modelbus.sync.domain.modalities import read_modalities, type_by, words_of
+from modelbus.sync.domain.modalities import arrow, read_modalities, type_by, words_of
 from modelbus.sync.domain.names import display_name, is_embedding, readable
 from modelbus.sync.domain.prices import Unit
 
@@ -80,12 +80,9 @@ def _read_entry(name: str, entry: Entry) -> ListedModel:
         max_output_tokens=count_of(entry, "max_output_tokens"),
         cost=cost,
         held=held,
-        input_modalities=taken,
-        output_modalities=given,
+        modalities=arrow(taken, given),
         capabilities=sorted({*words_of(entry["capabilities"])}) if "capabilities" in entry else None,
-        deprecated_at=moment_of(entry, "deprecated_at"),
-        retires_at=moment_of(entry, "retires_at"),
-        replacement=name_in(entry, "replacement"),
+        life=life_of(entry, deprecated=["deprecated_at"], retires=["retires_at"], replacement=["replacement"]),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelbus.contracts.sync import ListedModel
 from modelbus.sync.clients.endpoint import Endpoint
-from modelbus.sync.clients.entries import Entry, Fetched, entries_of, moment_of, name_in, read_entries
+from modelbus.sync.clients.entries import Entry, Fetched, entries_of, life_of, read_entries
 from modelbus.sync.domain.modalities import words_of
 
 _TYPES = {
@@ -36,7 +36,5 @@ def _read_entry(name: str, entry: Entry) -> ListedModel:
     return ListedModel(
         upstream_name=name,
         model_type=next((_TYPES[word] for word in told if word in _TYPES), "language"),
-        deprecated_at=moment_of(entry, "deprecation_date"),
-        retires_at=moment_of(entry, "eol_date"),
-        replacement=name_in(entry, "replacement_model"),
+        life=life_of(entry, deprecated=["deprecation_date"], retires=["eol_date"], replacement=["replacement_model"]),
     )

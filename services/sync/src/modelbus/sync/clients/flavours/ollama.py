@@ -38,11 +38,15 @@ def _without_latest(entry: Any) -> Any:
 
 def _read_entry(name: str, entry: Entry) -> ListedModel:
     details = entry.get("details")
-    families = (
-        {*words_of(details.get("families")), *words_of(details.get("family"))} if isinstance(details, dict) else {}
+    return ListedModel(
+        upstream_name=name,
+        model_type=_type_of(name, details if isinstance(details, dict) else {}),
+        context_window=count_of(details, "context_length"),
     )
-    if is_embedding(name) or _EMBEDDING & {*families}:
-        model_type = "embedding"
-    else:
-        model_type = "multimodal" if _SEEING & {*families} else "language"
-    return ListedModel(upstream_name=name, model_type=model_type, context_window=count_of(details, "context_length"))
+
+
+def _type_of(name: str, details: Entry) -> str:
+    families = {*words_of(details.get("families")), *words_of(details.get("family"))}
+    if is_embedding(name) or families & _EMBEDDING:
+        return "embedding"
+    return "multimodal" if families & _SEEING else "language"

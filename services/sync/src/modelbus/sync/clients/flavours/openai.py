@@ -9,7 +9,7 @@ from typing import Any
 from modelbus.contracts.sync import ListedModel
 from modelbus.sync.clients.costs import read_cost_without_unit
 from modelbus.sync.clients.endpoint import Endpoint
-from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, moment_of, name_in, read_entries
+from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, life_of, read_entries
 from modelbus.sync.domain.errors import NotOfferedError
 from modelbus.sync.domain.modalities import in_words
 from modelbus.sync.domain.names import display_name, is_embedding
@@ -48,9 +48,7 @@ def _read_entry(name: str, entry: Entry) -> ListedModel:
         cost=cost,
         held=held,
         capabilities=_abilities_of(entry.get("capabilities")),
-        deprecated_at=moment_of(entry, *DEPRECATED_FIELDS),
-        retires_at=moment_of(entry, *RETIRES_FIELDS),
-        replacement=name_in(entry, *REPLACEMENT_FIELDS),
+        life=life_of(entry, deprecated=DEPRECATED_FIELDS, retires=RETIRES_FIELDS, replacement=REPLACEMENT_FIELDS),
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from modelbus.contracts.records import CostPrices
 from modelbus.contracts.sync import ListedModel
 from modelbus.sync.clients.endpoint import Endpoint
-from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, moment_of, read_entries
-from modelbus.sync.domain.modalities import abilities_by, in_words, read_modalities, type_by, words_of
+from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, life_of, read_entries
+from modelbus.sync.domain.modalities import abilities_by, arrow, in_words, read_modalities, type_by, words_of
 from modelbus.sync.domain.names import display_name
 from modelbus.sync.domain.prices import per_million, per_piece, read_amount
 
@@ -46,10 +46,9 @@ def _read_entry(name: str, entry: Entry) -> ListedModel:
         context_window=count_of(entry, "context_length") or count_of(entry.get("top_provider"), "context_length"),
         max_output_tokens=count_of(entry.get("top_provider"), "max_completion_tokens"),
         cost=_cost_of(entry.get("pricing")),
-        input_modalities=taken,
-        output_modalities=given,
+        modalities=arrow(taken, given),
         capabilities=_abilities_of(name, entry, taken, given),
-        retires_at=moment_of(entry, "expiration_date"),
+        life=life_of(entry, retires=["expiration_date"]),
     )
 
 

@@ -1,0 +1,76 @@
+"""A supplier that falls with all its models: one finding for each place, few transactions, soon settled."""
+
+import asyncio
+from datetime import UTC, datetime
+from itertools import batched
+from time import monotonic
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from nats.aio.client import Client
+
+from integrity.teller import Teller, Told, a_chain, a_model, a_source
+from modelbus.chassis.database import plain_dsn
+from modelbus.contracts.bus import CATALOG, INTEGRITY_HEARS_CATALOG
+from modelbus.contracts.catalog import ModelUnavailable
+from running import eventually
+from servers import FreshDatabase
+
+MODELS = 1500
+SETTLED_WITHIN_S = 10.0
+
+
+@pytest.mark.usefixtures("http")
+async def test_a_storm_settles_soon_with_one_finding_for_each_place(
+    catalog: Teller, nats_client: Client, database: FreshDatabase
+) -> None:
+    supplier, other, now = uuid4(), a_model(), datetime.now(UTC)
+    models = [a_model() for _ in range(MODELS)]
+    sources = [a_source(model.id, supplier_id=supplier) for model in models]
+    chains = [a_chain(model, other, name=f"chain-{number}") for number, model in enumerate(models)]
+    await publish(catalog, [catalog.commit(each) for each in (other, *models, *sources, *chains)])
+    await everything_is_heard(nats_client)
+
+    gone = {"is_available": False, "reason": "supplier_disabled"}
+    storm = [catalog.commit(each.model_copy(update=gone)) for each in (*sources, *models)]
+    storm += [
+        catalog.commit(
+            ModelUnavailable(
+                model_id=model.id, name=model.name, reason="supplier_disabled", since=now, previous_source_ids=[]
+            )
+        )
+        for model in models
+    ]
+    begun = monotonic()
+    await publish(catalog, storm)
+    await everything_is_heard(nats_client)
+
+    took = monotonic() - begun
+    assert took < SETTLED_WITHIN_S
+    assert await stale_chains(database) == sorted(chain.id for chain in chains)
+
+
+async def publish(catalog: Teller, told: list[Told]) -> None:
+    """Put events on the stream in their order, as quickly as the relay does."""
+    for some in batched(told, 200):
+        await asyncio.gather(*(catalog.publish(each) for each in some))
+
+
+async def everything_is_heard(client: Client) -> None:
+    context = client.jetstream()
+
+    async def is_heard() -> bool:
+        info = await context.consumer_info(CATALOG.name, INTEGRITY_HEARS_CATALOG.durable)
+        return bool(info.num_pending == 0 and info.num_ack_pending == 0)
+
+    await eventually(is_heard, within_s=60.0)
+
+
+async def stale_chains(database: FreshDatabase) -> list[UUID]:
+    """List the chains with an open finding of a stale step, once for each such finding."""
+    connection = await asyncpg.connect(plain_dsn(database.superuser()))
+    query = "SELECT holder_id FROM integrity.findings WHERE rule = 'stale_reference' AND state = 'open' ORDER BY 1"
+    rows = await connection.fetch(query)
+    await connection.close()
+    return [row["holder_id"] for row in rows]
