@@ -135,7 +135,7 @@ class _Heard:
 async def _following(system: System) -> AsyncIterator[_Heard]:
     """Follow the catalog as the router does, by the same code and for the same kinds of records."""
     found, heard = system.endpoints, _Heard()
-    bus = Bus(found["nats"], service="benchmark")
+    bus = Bus(found["nats_operator"], service="benchmark")
     token = {"Authorization": f"Bearer {found['service_token']}"}
     async with httpx.AsyncClient(base_url=found["catalog"], headers=token, trust_env=False) as catalog:
         heard.follower = Follower(catalog, bus, kinds=SHELVES, on_change=heard.note)

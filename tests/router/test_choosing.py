@@ -53,7 +53,7 @@ def test_equal_sources_come_by_weight_and_the_weightless_last(seed: Seed, acme: 
     [
         ({}, {"is_available": False, "reason": "delisted"}, "delisted"),
         ({"is_active": False}, {}, "supplier_disabled"),
-        ({"protocol": "anthropic"}, {}, "speaks 'anthropic'"),
+        ({"protocol": "gemini"}, {}, "speaks 'gemini'"),
     ],
 )
 def test_what_can_not_serve_is_left_out_and_the_reason_told(

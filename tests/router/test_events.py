@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbus.router.domain.errors import AttemptFailedError, LostError, MalformedAnswerError
-from modelbus.router.journey.events import DONE, LARGEST_EVENT, EventStream
 from modelbus.router.ledger.entries import Tokens
+from modelbus.router.wire.chat_events import DONE, ChatEvents
+from modelbus.router.wire.events import LARGEST_EVENT
 
 
 def chunk(content: str | None = None, finish_reason: str | None = None, **more: Any) -> bytes:
@@ -27,8 +28,8 @@ USAGE = (
 WHOLE = b": waiting\n\n" + OPENING + HELLO + chunk("a\n\nb") + FINISH + USAGE + DONE
 
 
-def through(pieces: list[bytes], *, shows_usage: bool = False) -> tuple[bytes, EventStream]:
-    events = EventStream(shows_usage=shows_usage)
+def through(pieces: list[bytes], *, shows_usage: bool = False) -> tuple[bytes, ChatEvents]:
+    events = ChatEvents(shows_usage=shows_usage)
     passed = b"".join(events.take(piece) for piece in pieces)
     passed += events.end()
     if events.failure:
@@ -69,7 +70,7 @@ def test_windows_line_ends_are_events_too() -> None:
     ],
 )
 def test_the_first_token_is_told_from_what_opens_a_stream(event: bytes, *, is_first_token: bool) -> None:
-    events = EventStream(shows_usage=False)
+    events = ChatEvents(shows_usage=False)
 
     events.take(event)
 
@@ -96,7 +97,7 @@ def test_a_stream_that_is_not_whole_is_never_taken_for_one(stream: bytes, kind: 
 
 
 def test_what_came_before_a_broken_event_goes_on() -> None:
-    events = EventStream(shows_usage=False)
+    events = ChatEvents(shows_usage=False)
 
     passed = events.take(OPENING + HELLO + b"data: {\n\n" + chunk("never"))
 

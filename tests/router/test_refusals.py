@@ -109,12 +109,12 @@ async def test_a_model_that_nothing_serves_is_unavailable_with_the_reason(world:
 
 async def test_a_supplier_of_another_protocol_is_left_out_with_a_readable_reason(world: World, tmp_path: Path) -> None:
     claude = world.seed.model("claude")
-    world.seed.source(claude, world.seed.supplier("anthropic", protocol="anthropic"))
+    world.seed.source(claude, world.seed.supplier("google", protocol="gemini"))
     async with running_router(tmp_path, world.seed) as router:
         answer = await router.complete(model="claude")
 
     assert answer.status_code == 503
-    assert "'anthropic' speaks 'anthropic'" in answer.json()["error"]["message"]
+    assert "'google' speaks 'gemini'" in answer.json()["error"]["message"]
 
 
 async def test_a_key_calls_only_what_it_is_allowed(world: World, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ async def head(system: System) -> dict[str, Any]:
 async def assert_ledger(system: System) -> None:
     """The stream is exactly 1..N in order, the router's cache is the truth, and integrity hears of what goes."""
     truth = await head(system)
-    connection = await nats.connect(system.endpoints["nats"])
+    connection = await nats.connect(system.endpoints["nats_operator"])
     context = connection.jetstream()
 
     async def all_told() -> bool:
@@ -211,7 +211,7 @@ async def test_usage_of_answered_requests_reaches_the_stream(system: System) -> 
     answer = await client.chat.completions.with_raw_response.create(model="default-chat", messages=HELLO)
     request_id = answer.headers["x-request-id"]
     await client.close()
-    connection = await nats.connect(system.endpoints["nats"])
+    connection = await nats.connect(system.endpoints["nats_operator"])
     context = connection.jetstream()
 
     async def recorded() -> dict[str, Any] | None:

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -14,6 +17,7 @@ from whole import System
 
 pytestmark = pytest.mark.system
 
+EVENTS = Path(__file__).parents[2] / "docs" / "events.md"
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 GOING = "anthropic/claude-3-5-haiku"
 
@@ -94,7 +98,8 @@ async def test_a_model_goes_is_flagged_and_routed_around_and_comes_back(system: 
     levels = await eventually(lambda: stale(system, holder_kind="complexity"))
     assert [each["place"] for each in levels] == ["level hard, position 2"]
     validated = await system.http("integrity").post("/api/v1/validate", json={"config_type": "fallback"})
-    assert [each["holder_name"] for each in validated.json()["findings"]] == ["default-chat"]
+    degraded = [each for each in validated.json()["findings"] if each["kind"] == "degraded"]
+    assert [each["holder_name"] for each in degraded] == ["default-chat"]
 
     # The chain falls through; a plain call is told why.
     assert "from gpt-4o-mini at openai" in await say_hello(client, "default-chat")
@@ -159,3 +164,35 @@ async def test_many_callers_at_once_are_all_answered(system: System) -> None:
 
     assert all("from gpt-4o-mini" in answer for answer in answers)
     await client.close()
+
+
+async def test_the_subscriber_of_the_documents_hears_with_the_credentials_of_the_endpoints_file(
+    system: System, tmp_path: Path
+) -> None:
+    [program, *_] = re.findall(r"```python\n(.*?)```", EVENTS.read_text(), flags=re.DOTALL)
+    (tmp_path / ".modelbus").symlink_to(system.home)
+    catalog, model = system.http("catalog"), "/api/v1/models/openai/o1-preview"
+    listener = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    assert listener.stdout is not None
+    heard = asyncio.create_task(listener.stdout.readline())
+
+    async def has_heard() -> bool:
+        # Again, as nothing says when it has subscribed.
+        await catalog.post(f"{model}/disable", params={"force": True})
+        await catalog.post(f"{model}/enable")
+        return heard.done()
+
+    await eventually(has_heard, within_s=20)
+
+    assert re.fullmatch(rb"\d+ openai/o1-preview\n", await heard)
+    listener.kill()
+    await listener.wait()
+
+
+async def test_nobody_was_refused_anything_on_the_bus(system: System) -> None:
+    logs = [(system.home / "logs" / f"{name}.log").read_text() for name in ("catalog", "sync", "router", "integrity")]
+
+    assert all("bus is connected" in log for log in logs)
+    assert [line for log in logs for line in log.splitlines() if "bus refuses" in line] == []

@@ -18,6 +18,8 @@ class Kind(StrEnum):
     MESSAGES = "messages"
     COUNT_TOKENS = "count_tokens"
     EMBEDDINGS = "embeddings"
+    RESPONSES = "responses"
+    COMPLETIONS = "completions"
     UNKNOWN = "unknown"
 
 

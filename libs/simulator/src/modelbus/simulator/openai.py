@@ -1,4 +1,4 @@
-"""The OpenAI shape: models, chat completions and embeddings."""
+"""The OpenAI shape: models, chat completions, embeddings, and what responses.py has."""
 
 import base64
 import hashlib
@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from modelbus.simulator.answers import Answer, Ask, Event, Kind, Part, RefusedError, Why, data_event
 from modelbus.simulator.replies import Reply, Tool, compose_reply, count_words
+from modelbus.simulator.responses import answer_completion, answer_response
 from modelbus.simulator.shape import Shape, bounds_of, is_streamed, required_list
 
 _LISTED_SINCE = 1715367049
@@ -70,6 +71,8 @@ class OpenAI(Shape):
         "/models": ("GET", Kind.MODELS),
         "/chat/completions": ("POST", Kind.CHAT),
         "/embeddings": ("POST", Kind.EMBEDDINGS),
+        "/responses": ("POST", Kind.RESPONSES),
+        "/completions": ("POST", Kind.COMPLETIONS),
     }
     default_names = (
         "gpt-4o",
@@ -89,12 +92,16 @@ class OpenAI(Shape):
         return {"id": model, "object": "model", "created": _LISTED_SINCE, "owned_by": "system"}
 
     def answer(self, ask: Ask) -> Answer:
-        """Answer any of the three endpoints."""
+        """Answer any of the endpoints."""
         match ask.kind:
             case Kind.MODELS:
                 return self.answer_models(ask)
             case Kind.CHAT:
                 return self._answer_chat(ask)
+            case Kind.RESPONSES:
+                return answer_response(ask, f"{ask.model} at {self.name}")
+            case Kind.COMPLETIONS:
+                return answer_completion(ask, f"{ask.model} at {self.name}", wants_usage=_wants_usage(ask))
         return self._answer_embeddings(ask)
 
     def answer_models(self, ask: Ask) -> Answer:

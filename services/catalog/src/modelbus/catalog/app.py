@@ -114,7 +114,7 @@ def create_app(settings: Settings) -> FastAPI:
         outbox=outbox,
         finish=write_versions,
     )
-    bus = Bus(settings.nats_url, service=SCHEMA)
+    bus = Bus.of(settings, service=SCHEMA)
     relay = Relay(database, outbox, bus, CATALOG)
     sync = SyncClient(settings.sync_url, settings.service_token.get_secret_value())
     the_feed = Feed(database, outbox)
@@ -178,7 +178,7 @@ def create_app(settings: Settings) -> FastAPI:
             verify=admissions.admit,
             has_administrator=settings.admin_token_accepted,
         ),
-        larger_bodies=dict.fromkeys((export.RESTORE, "/api/v1/import"), settings.max_document_bytes),
+        larger_bodies={export.RESTORE: settings.max_document_bytes, imports.PATH: settings.max_import_bytes},
         examples=EXAMPLES,
     )
     app.state.database, app.state.feed, app.state.idempotency = database, the_feed, idempotency

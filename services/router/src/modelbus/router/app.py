@@ -32,7 +32,7 @@ _LAST_WORDS_S = 2.0
 
 def create_app(settings: Settings) -> ASGIApp:
     """Put the router together; nothing is opened before it starts."""
-    bus = Bus(settings.nats_url, service="router")
+    bus = Bus.of(settings, service="router")
     feed = _feed(settings)
     catalog = CatalogCopy(feed, bus, keep=settings.state_dir / "catalog.snapshot")
     spool = Spool(settings.state_dir / "usage", most_bytes=settings.spool_bytes)

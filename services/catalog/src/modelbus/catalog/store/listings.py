@@ -1,7 +1,7 @@
 """Queries about listings that were applied."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +17,10 @@ from modelbus.catalog.domain.sources import Origin
 from modelbus.catalog.domain.suppliers import Supplier
 from modelbus.catalog.store.tables import applied_listings, models, sources
 from modelbus.contracts.catalog import CatalogSynced
-from modelbus.contracts.sync import ListedModel
+from modelbus.contracts.sync import Life, ListedModel
+
+NOT_COMPARED = {"modalities", "capabilities", "held"}
+"""What a listing tells and no model or source has as it stands there."""
 
 
 async def plan_anew(session: AsyncSession) -> None:
@@ -63,7 +66,7 @@ async def differing(
     texts = (
         [each.upstream_name for each in listed],
         [supplier.public_name(each.upstream_name) for each in listed],
-        [each.model_dump_json() for each in listed],
+        [each.model_dump_json(exclude=NOT_COMPARED) for each in listed],
         _written_capabilities(listed, known),
     )
     upstream_names, public_names, said, able = (sa.bindparam(None, given, type_=ARRAY(sa.Text)) for given in texts)
@@ -84,8 +87,7 @@ async def differing(
             models.c.name == offers.c.public_name,
             *(_holds(name, offers.c.said[name], supplier) for name in sorted(LISTED_FIELDS)),
             _holds(CAPABILITIES, offers.c.able, supplier),
-            *(_dates(name, offers.c.said) for name in ("deprecated_at", "retires_at")),
-            sources.c.replacement.is_not_distinct_from(offers.c.said["replacement"].astext),
+            *_lives(offers.c.said["life"], is_told=any(each.life for each in listed)),
         )
         # With a limit, one look into the index for each offer, whatever the planner believes of tables that have
         # just been filled.
@@ -100,13 +102,14 @@ def _holds(name: str, told: sa.ColumnElement[Any], supplier: Supplier) -> sa.Col
     """Compare a field as `domain.listings` does: not told, somebody else's to tell, or told before and the same."""
     teller = models.c.provenance[name].astext
     is_same = sa.and_(teller == str(supplier.id), sa.func.to_jsonb(models.c[name]) == told)
-    is_silent = sa.or_(told.is_(None), sa.func.jsonb_typeof(told) == "null")
-    return sa.or_(is_silent, teller != str(supplier.id), is_same)
+    return sa.or_(told.is_(None), told == sa.literal_column("'null'::jsonb"), teller != str(supplier.id), is_same)
 
 
-def _dates(name: str, said: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-    told = sa.cast(said[name].astext, sa.DateTime(timezone=True))
-    return sources.c[name].is_not_distinct_from(told)
+def _lives(said: sa.ColumnElement[Any], *, is_told: bool) -> Iterator[sa.ColumnElement[bool]]:
+    """Compare the days of a source's life; where nobody tells any, without looking for them in each offer."""
+    for name in Life.model_fields:
+        told = sa.cast(said[name].astext, sources.c[name].type)
+        yield sources.c[name].is_not_distinct_from(told) if is_told else sources.c[name].is_(None)
 
 
 def _written_capabilities(listed: Sequence[ListedModel], known: Mapping[str, UUID]) -> list[str | None]:

@@ -11,8 +11,8 @@ from modelbus.router.balance.standings import Standings
 from modelbus.router.cache.records import AccessKey, Chain, ChainStep, Credential, Model, Source, Supplier
 from modelbus.router.cache.table import Table
 from modelbus.router.domain.errors import ModelNotFoundError, ModelNotPermittedError, ModelUnavailableError
+from modelbus.router.wire.endpoints import SPOKEN
 
-SPOKEN = frozenset({"openai"})
 _UUID_LENGTH = 36
 
 
@@ -23,6 +23,11 @@ class Offer(NamedTuple):
     supplier: Supplier
     credentials: tuple[Credential, ...]
     """Those that the catalog calls usable, by priority."""
+
+    @property
+    def protocol(self) -> str:
+        """How requests to it are spoken."""
+        return self.source.protocol or self.supplier.protocol
 
 
 def offers_for(table: Table, asked_for: str, caller: AccessKey, chance: Random) -> list[Offer]:
@@ -91,8 +96,8 @@ def why_not(table: Table, source: Source) -> str | None:
         return source.reason or "not available"
     if supplier is None or not supplier.is_active:
         return "supplier_disabled"
-    if supplier.protocol not in SPOKEN:
-        return f"supplier {supplier.name!r} speaks {supplier.protocol!r}, which is not routed yet"
+    if (protocol := source.protocol or supplier.protocol) not in SPOKEN:
+        return f"supplier {supplier.name!r} speaks {protocol!r}, which is not routed"
     return None
 
 

@@ -26,6 +26,10 @@ class Standings:
         """Tell whether it is to be left alone."""
         return self._out_until.get((credential.id, credential.sealed), now) > now
 
+    def out_for(self, credential: Credential, now: float) -> float:
+        """Answer for how many seconds it is to be left alone."""
+        return max(self._out_until.get((credential.id, credential.sealed), now) - now, 0)
+
     def note_use(self, credential: Credential) -> None:
         """Remember that it was used just now."""
         self._uses += 1

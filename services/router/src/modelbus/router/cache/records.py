@@ -1,6 +1,7 @@
 """The catalog's records, as far as routing reads them; fields that are not named here are skipped."""
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -53,6 +54,20 @@ class Model(msgspec.Struct, frozen=True, gc=False):
     reason: str | None
 
 
+class Prices(msgspec.Struct, frozen=True, gc=False):
+    """What a supplier bills, in USD per million tokens and per request; None is unknown, zero is a price."""
+
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cached_input: Decimal | None = None
+    cache_write: Decimal | None = None
+    reasoning: Decimal | None = None
+    request: Decimal | None = None
+
+
+_UNKNOWN_PRICES = Prices()
+
+
 class Source(msgspec.Struct, frozen=True, gc=False):
     """One supplier's offer of one model."""
 
@@ -64,6 +79,9 @@ class Source(msgspec.Struct, frozen=True, gc=False):
     reason: str | None
     priority: int
     weight: int
+    protocol: str | None = None
+    """How requests to it are spoken; None means like the supplier."""
+    cost: Prices = _UNKNOWN_PRICES
 
 
 class ChainStep(msgspec.Struct, frozen=True, gc=False):

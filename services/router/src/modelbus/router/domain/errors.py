@@ -8,6 +8,8 @@ class Refusal(Exception):  # noqa: N818 - the root of refusals, never raised its
 
     code: ClassVar[str] = "refused"
     param: str | None = None
+    retry_after_s: float | None = None
+    """When the same request may be served, if that is known."""
 
 
 class NotLoadedError(Refusal):
@@ -146,3 +148,11 @@ class CredentialRefusedError(RefusedError):
     def __init__(self, what: str, out_s: float) -> None:
         super().__init__(what)
         self.out_s = out_s
+
+
+class UntranslatableError(AttemptFailedError):
+    """The request can't be said in the words that this supplier understands; `param` names what has no equal."""
+
+    def __init__(self, param: str, why: str) -> None:
+        super().__init__(f"{param} can't be asked of it: {why}")
+        self.param = param

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
@@ -20,14 +20,16 @@ from modelbus.router.ingress.body import BodyLimits, read_body
 from modelbus.router.ingress.models import ModelList, show
 from modelbus.router.ingress.refusals import internal_error, refuse
 from modelbus.router.ingress.watch import CallerWatch
-from modelbus.router.journey.ask import read_ask
+from modelbus.router.journey.ask import Ask, read_ask, read_form_ask
 from modelbus.router.journey.journeys import Journeys
 from modelbus.router.journey.reply import Reply
 from modelbus.router.journey.trip import CUT, FAILED, Trip
 from modelbus.router.ledger.ledger import Ledger
+from modelbus.router.wire.endpoints import ENDPOINTS, Endpoint
+from modelbus.router.wire.envelopes import ANTHROPIC, OPENAI
+from modelbus.router.wire.versions import versions_of
 
 PREFIX = "/v1/"
-_COMPLETIONS = "/v1/chat/completions"
 _MODELS = "/v1/models"
 _LONGEST_REQUEST_ID = 128
 # What nginx writes in its log for a caller that left; nobody is told it.
@@ -48,6 +50,8 @@ class Visit:
     receive: Receive
     send: Send
     id: UUID
+    protocol: str
+    """What the caller speaks."""
     trip: Trip | None = None
     status: int = _CALLER_LEFT
     """Of the answer, once it has begun."""
@@ -64,7 +68,8 @@ class Door:
         self._list = ModelList()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own signature
-        visit = Visit(scope["path"], dict(scope["headers"]), receive, send, new_id())
+        headers = dict(scope["headers"])
+        visit = Visit(scope["path"], headers, receive, send, new_id(), _protocol(scope["path"], headers))
         try:
             await last_resort.attempt(self._hear(scope, visit), partial(self._own_up, visit))
         finally:
@@ -75,7 +80,7 @@ class Door:
         try:
             await self._handler(scope["method"], scope["path"])(visit)
         except Refusal as refusal:
-            await self._answer(visit, refuse(refusal))
+            await self._answer(visit, refuse(refusal, visit.protocol))
         except CallerGoneError:
             pass  # There is nobody to answer.
 
@@ -86,7 +91,7 @@ class Door:
         if visit.trip:
             visit.trip.give_up(CUT if has_begun else FAILED, "internal error")
         if not has_begun:
-            await self._answer(visit, internal_error())
+            await self._answer(visit, internal_error(visit.protocol))
 
     def _handler(self, method: str, path: str) -> Handler:
         wanted, handler = self._route(path)
@@ -95,19 +100,19 @@ class Door:
         return handler
 
     def _route(self, path: str) -> tuple[str, Handler]:
-        if path == _COMPLETIONS:
-            return "POST", self._complete
+        if (endpoint := ENDPOINTS.get(path)) is not None:
+            return "POST", partial(self._serve, endpoint)
         if path == _MODELS:
             return "GET", self._list_models
         if path.startswith(_MODELS + "/"):
             return "GET", self._show_model
         raise UnknownPathError(f"there is no {path}")
 
-    async def _complete(self, visit: Visit) -> None:
+    async def _serve(self, endpoint: Endpoint, visit: Visit) -> None:
         begun, started_at = monotonic(), datetime.now(UTC)
         table = self._catalog.table
         caller = admit(table, visit.headers)
-        ask = read_ask(await read_body(visit.receive, visit.headers, self._limits))
+        ask = _ask(endpoint, visit.headers, await read_body(visit.receive, visit.headers, self._limits))
         visit.trip = trip = Trip(ask, caller, table, visit.id, started_at, begun)
         async with CallerWatch(visit.receive):
             await self._carry(visit, trip)
@@ -116,23 +121,25 @@ class Door:
         try:
             reply = await self._journeys.carry(trip)
         except Refusal as refusal:
-            reply = refuse(refusal)
+            reply = refuse(refusal, visit.protocol)
             reply.headers.append((b"x-modelbus-attempts", b"%d" % len(trip.attempts)))
         await self._answer(visit, reply)
 
     async def _list_models(self, visit: Visit) -> None:
         table = self._catalog.table
-        await self._answer(visit, self._list.of(table, admit(table, visit.headers)))
+        await self._answer(visit, self._list.of(table, admit(table, visit.headers), visit.protocol))
 
     async def _show_model(self, visit: Visit) -> None:
         table = self._catalog.table
         name = visit.path.removeprefix(_MODELS + "/")
-        await self._answer(visit, show(table, admit(table, visit.headers), name))
+        await self._answer(visit, show(table, admit(table, visit.headers), name, visit.protocol))
 
     async def _answer(self, visit: Visit, reply: Reply) -> None:
         """Send the reply; pieces go as they come, and no faster than the caller reads them."""
         send, body = visit.send, reply.body
         reply.headers.append((b"x-request-id", _request_id(visit)))
+        if visit.protocol == ANTHROPIC:
+            reply.headers.append((b"request-id", _request_id(visit)))
         reply.headers.append((b"x-modelbus-revision", b"%d" % self._revision(visit)))
         if isinstance(body, bytes):
             reply.headers.append((b"content-length", b"%d" % len(body)))
@@ -158,6 +165,20 @@ class Door:
 
     def _revision(self, visit: Visit) -> int:
         return visit.trip.table.revision if visit.trip else self._catalog.follower.revision
+
+
+def _protocol(path: str, headers: Mapping[bytes, bytes]) -> str:
+    """Answer what the caller speaks; where the path does not say it, a header that only one protocol has does."""
+    if (endpoint := ENDPOINTS.get(path)) is not None:
+        return endpoint.protocol
+    return ANTHROPIC if b"anthropic-version" in headers else OPENAI
+
+
+def _ask(endpoint: Endpoint, headers: Mapping[bytes, bytes], body: bytes) -> Ask:
+    if endpoint.is_form:
+        return read_form_ask(body, headers.get(b"content-type", b"").decode("latin-1"), endpoint)
+    ask = read_ask(body, endpoint)
+    return replace(ask, versions=versions_of(headers)) if endpoint.protocol == ANTHROPIC else ask
 
 
 def _request_id(visit: Visit) -> bytes:

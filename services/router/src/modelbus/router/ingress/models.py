@@ -1,6 +1,7 @@
-"""The list of what a key can call now, in OpenAI's shape."""
+"""The list of what a key can call now, in the shape of the protocol that the caller speaks."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -8,6 +9,7 @@ from modelbus.router.balance.choosing import find, is_served, serving
 from modelbus.router.cache.records import AccessKey, Chain, Model
 from modelbus.router.cache.table import Table
 from modelbus.router.journey.reply import JSON, Reply
+from modelbus.router.wire.envelopes import ANTHROPIC
 
 
 class _Listed(msgspec.Struct, gc=False):
@@ -17,23 +19,32 @@ class _Listed(msgspec.Struct, gc=False):
     owned_by: str = "modelbus"
 
 
+class _AnthropicListed(msgspec.Struct, gc=False):
+    id: str
+    display_name: str
+    created_at: datetime
+    type: str = "model"
+
+
 class ModelList:
-    """Writes the list; what keys without restriction see is written once per table."""
+    """Writes the list; what keys without restriction see is written once per table and protocol."""
 
     def __init__(self) -> None:
         self._written_for: Table | None = None
-        self._written = b""
+        self._written: dict[str, bytes] = {}
 
-    def of(self, table: Table, caller: AccessKey) -> Reply:
-        """List the models and chains that the key can call now, by name."""
+    def of(self, table: Table, caller: AccessKey, protocol: str) -> Reply:
+        """List the models and chains that the key can call now, by name and on one page."""
         if caller.model_ids is not None:
-            return _json(_write(table, caller))
+            return _json(_write(table, caller, protocol))
         if self._written_for is not table:
-            self._written, self._written_for = _write(table, caller), table
-        return _json(self._written)
+            self._written, self._written_for = {}, table
+        if protocol not in self._written:
+            self._written[protocol] = _write(table, caller, protocol)
+        return _json(self._written[protocol])
 
 
-def show(table: Table, caller: AccessKey, name: str) -> Reply:
+def show(table: Table, caller: AccessKey, name: str, protocol: str) -> Reply:
     """Show one of them.
 
     Raises:
@@ -41,11 +52,14 @@ def show(table: Table, caller: AccessKey, name: str) -> Reply:
     """
     found = find(table, name)
     serving(table, name, caller)
-    return _json(msgspec.json.encode(_listed(found)))
+    return _json(msgspec.json.encode(_listed(found, protocol)))
 
 
-def _write(table: Table, caller: AccessKey) -> bytes:
-    listed = sorted((_listed(each) for each in _served(table, caller)), key=lambda each: each.id)
+def _write(table: Table, caller: AccessKey, protocol: str) -> bytes:
+    listed = [_listed(each, protocol) for each in sorted(_served(table, caller), key=lambda each: each.name)]
+    if protocol == ANTHROPIC:
+        ends = (listed[0].id, listed[-1].id) if listed else (None, None)
+        return msgspec.json.encode({"data": listed, "has_more": False, "first_id": ends[0], "last_id": ends[1]})
     return msgspec.json.encode({"object": "list", "data": listed})
 
 
@@ -59,9 +73,12 @@ def _served(table: Table, caller: AccessKey) -> Iterator[Model | Chain]:
             yield chain
 
 
-def _listed(found: Model | Chain) -> _Listed:
+def _listed(found: Model | Chain, protocol: str) -> _Listed | _AnthropicListed:
     # The id is a UUIDv7: its first 48 bits are the Unix milliseconds of its making.
-    return _Listed(found.name, (found.id.int >> 80) // 1000)
+    created = (found.id.int >> 80) // 1000
+    if protocol == ANTHROPIC:
+        return _AnthropicListed(found.name, found.name, datetime.fromtimestamp(created, UTC))
+    return _Listed(found.name, created)
 
 
 def _json(body: bytes) -> Reply:

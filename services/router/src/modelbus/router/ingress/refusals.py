@@ -1,10 +1,11 @@
 """Which refusal has which status, and how it is worded on /v1."""
 
 from collections.abc import Mapping
+from math import ceil
 
 from modelbus.router.domain import errors
-from modelbus.router.journey.envelope import CALLERS, OURS, error_body
 from modelbus.router.journey.reply import JSON, Reply
+from modelbus.router.wire.envelopes import error_body
 
 STATUSES: Mapping[type[errors.Refusal], int] = {
     errors.NotLoadedError: 503,
@@ -26,18 +27,20 @@ _UNREAD = (errors.BodyTooLargeError, errors.BodyTooSlowError)
 _SERVER_ERROR = 500
 
 
-def internal_error() -> Reply:
+def internal_error(protocol: str) -> Reply:
     """Word an error of ours, of which nothing is told."""
-    body = error_body("an internal error; please report the x-request-id", fault=OURS, code="internal_error")
+    words = "an internal error; please report the x-request-id"
+    body = error_body(protocol, _SERVER_ERROR, words, "internal_error")
     return Reply(_SERVER_ERROR, body, [(b"content-type", JSON)])
 
 
-def refuse(refusal: errors.Refusal) -> Reply:
-    """Word the refusal in OpenAI's envelope."""
+def refuse(refusal: errors.Refusal, protocol: str) -> Reply:
+    """Word the refusal in the envelope of the protocol that the caller speaks."""
     status = STATUSES[type(refusal)]
-    fault = OURS if status >= _SERVER_ERROR else CALLERS
-    body = error_body(str(refusal), fault=fault, code=refusal.code, param=refusal.param)
+    body = error_body(protocol, status, str(refusal), refusal.code, refusal.param)
     reply = Reply(status, body, [(b"content-type", JSON)])
     if isinstance(refusal, _UNREAD):
         reply.headers.append((b"connection", b"close"))
+    if refusal.retry_after_s is not None:
+        reply.headers.append((b"retry-after", b"%d" % max(ceil(refusal.retry_after_s), 1)))
     return reply

@@ -1,11 +1,15 @@
-"""What the caller asks for: a chat completion, of which only what routing needs is read."""
+"""What the caller asks for, of which only what routing needs is read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Raw
 
 from modelbus.router.domain.errors import MalformedRequestError
+from modelbus.router.wire.endpoints import CHAT, Endpoint
+from modelbus.router.wire.forms import Form, read_form
 
 LONGEST_NAME = 512
 
@@ -13,6 +17,7 @@ _read_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _read_text = msgspec.json.Decoder(str).decode
 _TRUE, _FALSE, _NULL = b"true", b"false", b"null"
 _BLANK = b" \t\r\n"
+_NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,29 +29,52 @@ class Ask:
     is_stream: bool
     shows_usage: bool
     """The caller of a stream asked for the event with the usage."""
+    endpoint: Endpoint = CHAT
+    form: Form | None = None
+    """What came in the place of JSON."""
+    versions: Mapping[str, str] = _NO_VERSIONS
+    """Which version of its protocol the caller speaks, as headers."""
+
+    @property
+    def content_type(self) -> str:
+        """What the body is for suppliers."""
+        return self.form.content_type if self.form else "application/json"
 
     def body_for(self, upstream_name: str) -> bytes:
         """Write the request as the supplier is to see it."""
+        if self.form:
+            return self.form.for_model(upstream_name)
         return msgspec.json.encode(self.fields | {"model": Raw(msgspec.json.encode(upstream_name))})
 
 
-def read_ask(body: bytes) -> Ask:
-    """Read the request.
+def read_ask(body: bytes, endpoint: Endpoint = CHAT) -> Ask:
+    """Read the request that came to an endpoint.
 
     Raises:
         MalformedRequestError: it is not JSON, or a field that routing needs is missing or of a wrong type.
     """
     fields = _object(body)
     model = _model(fields)
-    _demand_messages(fields)
-    is_stream = _flag(fields, "stream")
+    if endpoint.has_messages:
+        _demand_messages(fields)
+    is_stream = _flag(fields, "stream") or endpoint.is_always_streamed
     shows_usage = False
-    if is_stream:
+    if is_stream and endpoint.has_stream_options:
         options = _options(fields)
         shows_usage = _flag(options, "include_usage", within="stream_options.")
         # Usage is recorded of every stream; the event is withheld from callers who did not ask for it.
         fields["stream_options"] = Raw(msgspec.json.encode(options | {"include_usage": Raw(_TRUE)}))
-    return Ask(model, fields, is_stream, shows_usage)
+    return Ask(model, fields, is_stream, shows_usage, endpoint)
+
+
+def read_form_ask(body: bytes, content_type: str, endpoint: Endpoint) -> Ask:
+    """Read a request that comes as a form.
+
+    Raises:
+        MalformedRequestError: it is no form, or names no model.
+    """
+    form = read_form(body, content_type)
+    return Ask(_name(form.model), {}, form.is_stream, shows_usage=False, endpoint=endpoint, form=form)
 
 
 def _object(body: bytes) -> dict[str, Raw]:
@@ -71,6 +99,10 @@ def _model(fields: dict[str, Raw]) -> str:
         model = _read_text(fields["model"])
     except msgspec.DecodeError as error:
         raise MalformedRequestError("model must be a string", "model") from error
+    return _name(model)
+
+
+def _name(model: str) -> str:
     if not model or len(model) > LONGEST_NAME or not model.isprintable():
         raise MalformedRequestError(f"model must be a name of 1 to {LONGEST_NAME} printable characters", "model")
     return model

@@ -10,11 +10,13 @@ from msgspec import Raw
 
 from modelbus.router.domain.errors import AttemptFailedError, CredentialRefusedError, RefusedError
 from modelbus.router.domain.verdicts import REJECTED_S, Verdict, cooling_s
-from modelbus.router.journey.envelope import CALLERS, error_body
 from modelbus.router.upstream.client import Answer
+from modelbus.router.wire.envelopes import ANTHROPIC, error_body, translated_error
 
 _LONGEST = 1024 * 1024
 _WAIT_S = 5.0
+# Anthropic answers 400 to an account that is not paid for; only the words tell.
+_OUT_OF_CREDIT = b"credit balance is too low"
 
 
 class _Error(msgspec.Struct, gc=False):
@@ -33,21 +35,27 @@ _envelope = msgspec.json.Decoder(_Envelope).decode
 _moderated = msgspec.json.Decoder(_Moderated).decode
 
 
-async def complaint_of(answer: Answer, verdict: Verdict) -> bytes:
-    """Answer what the caller is told of a refusal that is its own fault.
+async def complaint_of(answer: Answer, verdict: Verdict, spoken: str, heard: str) -> bytes:
+    """Answer what the caller, to whom one protocol is spoken, is told of a refusal that is its own fault.
+
+    What the supplier says in the same protocol goes on as it is.
 
     Raises:
         AttemptFailedError: it is not the caller's, so another attempt may serve.
     """
     if verdict is Verdict.CALLERS_FAULT:
         told = await answer.read(_LONGEST)
-        return told if _is_envelope(told) else _own_words(answer.status)
+        if heard == ANTHROPIC and _OUT_OF_CREDIT in told:
+            raise CredentialRefusedError(f"answered {answer.status}", REJECTED_S)
+        if spoken == heard:
+            return told if _is_envelope(told) else _own_words(spoken, answer.status)
+        return translated_error(spoken, answer.status, told) or _own_words(spoken, answer.status)
     if answer.status == HTTPStatus.FORBIDDEN:
         with suppress(AttemptFailedError, TimeoutError):
             async with asyncio.timeout(_WAIT_S):
                 told = await answer.read(_LONGEST)
             if _is_moderation(told):
-                return told
+                return told if spoken == heard else translated_error(spoken, answer.status, told) or told
     raise _refused(answer, verdict)
 
 
@@ -68,8 +76,9 @@ def _is_moderation(body: bytes) -> bool:
     return not metadata.keys().isdisjoint(("reasons", "flagged_input"))
 
 
-def _own_words(status: int) -> bytes:
-    return error_body(f"the supplier refused the request with status {status}", fault=CALLERS, code="upstream_refused")
+def _own_words(protocol: str, status: int) -> bytes:
+    words = f"the supplier refused the request with status {status}"
+    return error_body(protocol, status, words, "upstream_refused")
 
 
 def _refused(answer: Answer, verdict: Verdict) -> RefusedError:

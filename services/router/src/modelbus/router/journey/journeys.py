@@ -18,15 +18,20 @@ from modelbus.router.domain.errors import (
     AttemptFailedError,
     CredentialRefusedError,
     MalformedAnswerError,
+    MalformedRequestError,
+    UntranslatableError,
 )
 from modelbus.router.domain.verdicts import REJECTED_S, Verdict, judge
 from modelbus.router.journey.complaint import complaint_of
-from modelbus.router.journey.completion import read_completion
 from modelbus.router.journey.failures import Failure, refusal_after
 from modelbus.router.journey.reply import JSON, Headers, Reply
 from modelbus.router.journey.stream import RelayedStream
 from modelbus.router.journey.trip import FAILED, OK, Attempt, Trip
 from modelbus.router.upstream.client import Answer, Client, Target
+from modelbus.router.wire.endpoints import Speech
+from modelbus.router.wire.envelopes import ANTHROPIC
+from modelbus.router.wire.estimates import prompt_tokens
+from modelbus.router.wire.versions import USUAL_VERSION
 
 MOST_ATTEMPTS = 16
 
@@ -60,7 +65,11 @@ class Journeys:
         """
         until = asyncio.get_running_loop().time() + self._limits.total_s
         failures: list[Failure] = []
-        for offer in offers_for(trip.table, trip.ask.model, trip.caller, self._chance):
+        offers = offers_for(trip.table, trip.ask.model, trip.caller, self._chance)
+        able = [offer for offer in offers if offer.protocol in trip.ask.endpoint.speeches]
+        if not able:
+            return _unserved(trip)
+        for offer in able:
             reply = await self._try_offer(trip, offer, until, failures)
             if reply is not None:
                 return reply
@@ -81,14 +90,25 @@ class Journeys:
             if not failures[-1].is_credentials or len(trip.attempts) >= MOST_ATTEMPTS:
                 return None
         if not tried:
-            failures.append(Failure(offer.supplier.name, "no usable credential", is_credentials=True))
+            failures.append(self._nothing_usable(offer))
         return None
+
+    def _nothing_usable(self, offer: Offer) -> Failure:
+        waits = [self._standings.out_for(one, monotonic()) for one in offer.credentials]
+        return Failure(
+            offer.supplier.name, "no usable credential", is_credentials=True, retry_in_s=min(waits, default=None)
+        )
 
     async def _attempt(
         self, trip: Trip, offer: Offer, credential: Credential | None, until: float, failures: list[Failure]
     ) -> Reply | None:
+        speech = trip.ask.endpoint.speeches[offer.protocol]
         try:
-            target = self._target(offer, credential)
+            body = _said(trip, speech, offer.source.upstream_name)
+            target = self._target(trip, speech, offer, credential)
+        except UntranslatableError as error:
+            failures.append(Failure.of(offer.supplier.name, error))
+            return None
         except UnusableCredentialError as error:
             log.error("credential can't be used", credential=str(credential and credential.id), error=str(error))  # noqa: TRY400 - the trace tells nothing more
             self._put_out(credential, REJECTED_S)
@@ -96,7 +116,7 @@ class Journeys:
             return None
         attempt = trip.begin_attempt(offer, credential)
         try:
-            return await self._call(trip, attempt, target, until)
+            return await self._call(trip, attempt, target, body, until)
         except AttemptFailedError as error:
             attempt.end(FAILED, error)
             failures.append(Failure.of(offer.supplier.name, error))
@@ -104,8 +124,9 @@ class Journeys:
                 self._put_out(credential, error.out_s)
             return None
 
-    async def _call(self, trip: Trip, attempt: Attempt, target: Target, until: float) -> Reply:
-        body = trip.ask.body_for(attempt.offer.source.upstream_name)
+    async def _call(self, trip: Trip, attempt: Attempt, target: Target, body: bytes, until: float) -> Reply:
+        ask, protocol = trip.ask, attempt.offer.protocol
+        speech = ask.endpoint.speeches[protocol]
         first_token_by = min(asyncio.get_running_loop().time() + self._limits.first_token_s, until)
         answer = await self._client.post(target, body, until=until)
         attempt.status = answer.status
@@ -113,36 +134,59 @@ class Journeys:
         try:
             _demand_plain(answer)
             match judge(answer.status):
-                case Verdict.SERVED if trip.ask.is_stream:
-                    stream = RelayedStream(answer, attempt, until=until, shows_usage=trip.ask.shows_usage)
+                case Verdict.SERVED if ask.is_stream and speech.events:
+                    events = speech.events(ask.shows_usage)
+                    stream = RelayedStream(
+                        answer, attempt, events, ask=ask, stream_type=speech.stream_type, until=until
+                    )
                     await stream.begin(first_token_by)
                     is_relayed = True
                     return Reply(answer.status, stream, _headers(answer, trip, attempt))
                 case Verdict.SERVED:
-                    whole = await answer.read(self._limits.answer_bytes)
-                    attempt.tokens = read_completion(whole)
+                    whole, attempt.tokens = speech.read(await answer.read(self._limits.answer_bytes))
                     attempt.end(OK)
                     return Reply(answer.status, whole, _headers(answer, trip, attempt))
                 case verdict:
-                    complaint = await complaint_of(answer, verdict)
+                    complaint = await complaint_of(answer, verdict, ask.endpoint.protocol, protocol)
                     attempt.end(FAILED, f"{answer.status}: the request is at fault")
                     return Reply(answer.status, complaint, _headers(answer, trip, attempt, content_type=JSON))
         finally:
             if not is_relayed:
                 answer.close()
 
-    def _target(self, offer: Offer, credential: Credential | None) -> Target:
-        """Say where to send: nothing of the caller's headers goes there."""
-        headers = {"Content-Type": "application/json"}
+    def _target(self, trip: Trip, speech: Speech, offer: Offer, credential: Credential | None) -> Target:
+        """Say where to send: nothing of the caller's headers goes there but the version of its protocol."""
+        headers = {"Content-Type": trip.ask.content_type}
+        if speech.protocol == ANTHROPIC:
+            headers |= {"anthropic-version": USUAL_VERSION, **trip.ask.versions}
         if credential is not None:
             self._standings.note_use(credential)
-            headers["Authorization"] = f"Bearer {self._keyring.open(credential)}"
-        return Target(offer.supplier.base_url + "/chat/completions", headers, offer.supplier.is_local)
+            secret = self._keyring.open(credential)
+            if speech.protocol == ANTHROPIC:
+                headers["x-api-key"] = secret
+            else:
+                headers["Authorization"] = f"Bearer {secret}"
+        return Target(offer.supplier.base_url + speech.path, headers, offer.supplier.is_local)
 
     def _put_out(self, credential: Credential | None, out_s: float) -> None:
         if credential is not None:
             now = monotonic()
             self._standings.put_out(credential, now + out_s, now)
+
+
+def _said(trip: Trip, speech: Speech, upstream_name: str) -> bytes:
+    if speech.write is None:
+        return trip.ask.body_for(upstream_name)
+    return speech.write(trip.ask.fields, upstream_name)
+
+
+def _unserved(trip: Trip) -> Reply:
+    """Count in the place of suppliers that can't; nothing else is done without one."""
+    if not trip.ask.endpoint.is_counting:
+        words = f"no supplier of {trip.ask.model!r} speaks the protocol of this path"
+        raise MalformedRequestError(words, "model")
+    counted = b'{"input_tokens":%d}' % prompt_tokens(trip.ask.fields)
+    return Reply(200, counted, [(b"content-type", JSON), (b"x-modelbus-estimate", b"true")])
 
 
 def _demand_plain(answer: Answer) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 from modelbus.router.domain.errors import (
     AttemptFailedError,
@@ -10,12 +11,13 @@ from modelbus.router.domain.errors import (
     UpstreamFailedError,
     UpstreamLateError,
 )
-from modelbus.router.journey.envelope import error_event
-from modelbus.router.journey.events import EventStream
+from modelbus.router.journey.ask import Ask
 from modelbus.router.journey.trip import CUT, OK, Attempt
 from modelbus.router.upstream.client import Answer
+from modelbus.router.wire.envelopes import error_event
+from modelbus.router.wire.estimates import streamed_tokens
+from modelbus.router.wire.events import EventStream
 
-_CONTENT_TYPE = "text/event-stream"
 _MOST_HELD = 256 * 1024
 _GOODBYE_S = 0.1
 
@@ -23,12 +25,16 @@ _GOODBYE_S = 0.1
 class RelayedStream:
     """The caller's side of a supplier's stream."""
 
-    def __init__(self, answer: Answer, attempt: Attempt, *, until: float, shows_usage: bool) -> None:
+    def __init__(
+        self, answer: Answer, attempt: Attempt, events: EventStream, *, ask: Ask, stream_type: str, until: float
+    ) -> None:
         self.until = until
         self._answer = answer
         self._attempt = attempt
+        self._ask = ask
+        self._stream_type = stream_type
         self._pieces = answer.iter()
-        self._events = EventStream(shows_usage=shows_usage)
+        self._events = events
         self._held = b""
         self._is_over = False
 
@@ -39,7 +45,7 @@ class RelayedStream:
             AttemptFailedError: no first token comes, or none until the loop time `by`.
         """
         content_type = self._answer.headers.get("content-type", "")
-        if not content_type.startswith(_CONTENT_TYPE):
+        if not content_type.startswith(self._stream_type):
             raise MalformedAnswerError("answered no stream", content_type[:100])
         try:
             async with asyncio.timeout_at(by):
@@ -76,25 +82,32 @@ class RelayedStream:
         return ready
 
     async def _next_events(self) -> bytes:
-        while not self._events.failure:
+        while not (self._events.failure or self._events.is_done):
             piece = await anext(self._pieces, None)
             ready = self._events.end() if piece is None else self._events.take(piece)
             if ready:
                 return ready
-        raise self._events.failure
+        if self._events.failure:
+            raise self._events.failure
+        return b""  # Some streams end with their body, and need no last event.
 
     def _note_progress(self) -> None:
         if self._events.is_done:
             self._is_over = True
-            self._attempt.tokens = self._events.tokens
+            self._note_tokens()
             self._attempt.end(OK)
 
     def _break_off(self, error: AttemptFailedError) -> bytes:
         self._is_over = True
-        self._attempt.tokens = self._events.tokens
+        self._note_tokens()
         self._attempt.end(CUT, error)
-        code = UpstreamLateError.code if isinstance(error, TimedOutError) else UpstreamFailedError.code
-        return error_event(f"the answer broke off: {error.what}", code)
+        is_late = isinstance(error, TimedOutError)
+        status = HTTPStatus.GATEWAY_TIMEOUT if is_late else HTTPStatus.BAD_GATEWAY
+        code = UpstreamLateError.code if is_late else UpstreamFailedError.code
+        return error_event(self._ask.endpoint.protocol, status, f"the answer broke off: {error.what}", code)
+
+    def _note_tokens(self) -> None:
+        self._attempt.tokens = streamed_tokens(self._events, self._ask.fields)
 
     async def _say_goodbye(self) -> None:
         """Wait a moment for the end of the body, so that the connection can be used again."""
@@ -111,5 +124,6 @@ class RelayedStream:
 
     def close(self) -> None:
         """Close the supplier's connection, unless it was read to its end."""
-        self._attempt.tokens = self._events.tokens
+        if not self._is_over:
+            self._note_tokens()
         self._answer.close()

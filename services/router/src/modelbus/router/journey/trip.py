@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from time import monotonic
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from modelbus.router.cache.records import AccessKey, Credential
 from modelbus.router.cache.table import Table
 from modelbus.router.domain.errors import AttemptFailedError
 from modelbus.router.journey.ask import Ask
+from modelbus.router.journey.costs import cost_of
 from modelbus.router.ledger.entries import AttemptEntry, RequestEntry, Tokens
 
 OK, FAILED, CUT, CANCELLED = "ok", "failed", "cut", "cancelled"
@@ -60,6 +62,7 @@ class Attempt:
             outcome=self.outcome,
             error=self.error,
             tokens=self.tokens,
+            cost=cost_of(self.tokens, source.cost),
         )
 
 
@@ -89,7 +92,7 @@ class Trip:
 
     def entry(self, status: int) -> RequestEntry:
         """Write the ledger's entry of the request, which is over."""
-        is_failed = status >= _SERVER_ERROR or not self.attempts
+        is_failed = status >= _SERVER_ERROR or not (self.attempts or status == HTTPStatus.OK)
         return RequestEntry(
             id=self.id,
             access_key_id=self.caller.id,
@@ -98,7 +101,7 @@ class Trip:
             started_at=self.started_at,
             latency_ms=_ms_since(self.begun),
             status=status,
-            outcome=FAILED if is_failed else self.attempts[-1].outcome,
+            outcome=FAILED if is_failed else self.attempts[-1].outcome if self.attempts else OK,
             attempts=[attempt.entry() for attempt in self.attempts],
             catalog_revision=self.table.revision,
         )

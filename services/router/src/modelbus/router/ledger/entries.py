@@ -1,6 +1,7 @@
 """Entries of the ledger: the contract's usage records as structs, because the request path makes them."""
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -13,6 +14,8 @@ class Tokens(msgspec.Struct, frozen=True, gc=False):
     cached_input: int | None = None
     output: int | None = None
     reasoning: int | None = None
+    cache_write: int | None = None
+    is_estimated: bool = False
 
 
 class AttemptEntry(msgspec.Struct, frozen=True, gc=False):
@@ -31,6 +34,7 @@ class AttemptEntry(msgspec.Struct, frozen=True, gc=False):
     outcome: str
     error: str | None
     tokens: Tokens
+    cost: Decimal | None
 
 
 class RequestEntry(msgspec.Struct, frozen=True, gc=False):

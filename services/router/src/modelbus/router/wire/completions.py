@@ -5,6 +5,7 @@ from msgspec import Raw
 
 from modelbus.router.domain.errors import MalformedAnswerError
 from modelbus.router.ledger.entries import Tokens
+from modelbus.router.wire.usage import tokens_of
 
 _NOTHING = Raw(b"null")
 _EMPTY = frozenset((b"", b"null", b'""', b"[]", b"{}"))
@@ -17,13 +18,16 @@ class _Completion(msgspec.Struct, gc=False):
 
 class _Choice(msgspec.Struct, gc=False):
     delta: dict[str, Raw] | None = None
+    text: str | None = None
+    """Of a completion that is no chat."""
     finish_reason: str | None = None
 
     @property
     def has_substance(self) -> bool:
-        delta = self.delta or {}
-        return self.finish_reason is not None or any(
-            name != "role" and bytes(value) not in _EMPTY for name, value in delta.items()
+        return (
+            self.finish_reason is not None
+            or bool(self.text)
+            or any(name != "role" and bytes(value) not in _EMPTY for name, value in (self.delta or {}).items())
         )
 
 
@@ -55,34 +59,18 @@ class Chunk(msgspec.Struct, gc=False):
         return not self.choices and bytes(self.usage) not in _EMPTY
 
 
-class _PromptDetails(msgspec.Struct, gc=False):
-    cached_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct, gc=False):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-
-
 _completion = msgspec.json.Decoder(_Completion).decode
 _chunk = msgspec.json.Decoder(Chunk).decode
-_usage = msgspec.json.Decoder(_Usage).decode
 
 
-def read_completion(body: bytes) -> Tokens:
-    """Check that the body is a completion, and answer its tokens.
+def read_completion(body: bytes) -> tuple[bytes, Tokens]:
+    """Check that the body is a completion, and answer it with its tokens.
 
     Raises:
         MalformedAnswerError: it is none.
     """
     try:
-        return tokens_of(_completion(body).usage)
+        return body, tokens_of(_completion(body).usage)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedAnswerError("answered no completion", str(error)) from error
 
@@ -97,23 +85,3 @@ def read_chunk(payload: bytes) -> Chunk:
         return _chunk(payload)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedAnswerError("sent a malformed event", str(error)) from error
-
-
-def tokens_of(usage: Raw) -> Tokens:
-    """Split the supplier's usage into disjoint kinds; whatever can't be read counts as not told."""
-    try:
-        told = _usage(usage)
-    except msgspec.DecodeError:
-        return Tokens()
-    cached = told.prompt_tokens_details.cached_tokens if told.prompt_tokens_details else None
-    reasoning = told.completion_tokens_details.reasoning_tokens if told.completion_tokens_details else None
-    return Tokens(
-        input=_rest(told.prompt_tokens, cached),
-        cached_input=cached,
-        output=_rest(told.completion_tokens, reasoning),
-        reasoning=reasoning,
-    )
-
-
-def _rest(whole: int | None, part: int | None) -> int | None:
-    return None if whole is None else max(whole - (part or 0), 0)

@@ -1,0 +1,46 @@
+"""A streamed completion of OpenAI's, relayed as it comes."""
+
+import re
+from typing import ClassVar
+
+from modelbus.router.domain.errors import LostError, MalformedAnswerError
+from modelbus.router.ledger.entries import Tokens
+from modelbus.router.wire.completions import read_chunk
+from modelbus.router.wire.events import EventStream
+from modelbus.router.wire.usage import tokens_of
+
+DONE = b"data: [DONE]\n\n"
+
+
+class ChatEvents(EventStream):
+    """Ends by `[DONE]`, and only after a finish reason."""
+
+    notable: ClassVar[re.Pattern[bytes] | None] = re.compile(
+        rb'"(?:finish_reason"\s*:\s*"|usage"\s*:\s*\{|error"\s*:\s*[{"])'
+    )
+
+    def __init__(self, *, shows_usage: bool) -> None:
+        super().__init__()
+        self._shows_usage = shows_usage
+
+    def _hear(self, event: bytes, payload: bytes) -> bytes:
+        if payload == b"[DONE]":
+            if not self.has_finished:
+                raise LostError("stream cut", "done without a finish reason")
+            self.is_done = True
+            return event
+        chunk = read_chunk(payload)
+        if chunk.is_error:
+            raise MalformedAnswerError("gave up within the stream", bytes(chunk.error)[:200].decode(errors="replace"))
+        self.has_finished |= chunk.is_finish
+        self.has_substance |= chunk.has_substance
+        tokens = tokens_of(chunk.usage)
+        if tokens != Tokens():
+            self.tokens, self.has_all_tokens = tokens, True
+        return b"" if chunk.is_usage_only and not self._shows_usage else event
+
+    def _end(self) -> bytes:
+        if not self.has_finished:
+            raise LostError("stream cut", "it ended without a finish reason")
+        self.is_done = True
+        return DONE

@@ -1,0 +1,45 @@
+"""Tokens that nobody counted, estimated from what passed: four bytes of text are about one."""
+
+import re
+from collections.abc import Mapping
+
+from msgspec import Raw
+
+from modelbus.router.ledger.entries import Tokens
+from modelbus.router.wire.events import EventStream
+
+_BYTES_PER_TOKEN = 4
+_PROMPT = ("system", "messages", "prompt", "input", "instructions", "tools")
+# Images and files are long and no text; each counts as much as a small image does.
+_ENCODED = re.compile(rb'"(?:data:[\w.+-]+/[\w.+-]+;base64,|data"\s*:\s*")[A-Za-z0-9+/]+={0,2}"')
+_FILE_TOKENS = 256
+
+
+def prompt_tokens(fields: Mapping[str, Raw]) -> int:
+    """Estimate the tokens of a request."""
+    return sum(map(_tokens, (bytes(fields[name]) for name in _PROMPT if name in fields)))
+
+
+def estimated(told: Tokens, fields: Mapping[str, Raw], output: int) -> Tokens:
+    """Fill in what was not told."""
+    return Tokens(
+        input=prompt_tokens(fields) if told.input is None else told.input,
+        cached_input=told.cached_input,
+        output=max(told.output or 0, output),
+        reasoning=told.reasoning,
+        cache_write=told.cache_write,
+        is_estimated=True,
+    )
+
+
+def streamed_tokens(events: EventStream, fields: Mapping[str, Raw]) -> Tokens:
+    """Answer what a stream has used: as told if it was told to the end, else estimated; a chunk is a token at least."""
+    if events.has_all_tokens or not events.has_substance:
+        return events.tokens
+    text = events.passed_bytes - events.passed_events * events.frame_bytes
+    return estimated(events.tokens, fields, max(-(-text // _BYTES_PER_TOKEN), events.passed_events))
+
+
+def _tokens(text: bytes) -> int:
+    rest, files = _ENCODED.subn(b"", text)
+    return -(-len(rest) // _BYTES_PER_TOKEN) + files * _FILE_TOKENS

@@ -1,0 +1,130 @@
+"""Reading a supplier's messages in Anthropic's shape, whole or in events: only what the router must know of them.
+
+https://docs.claude.com/en/build-with-claude/streaming
+"""
+
+import re
+from typing import ClassVar
+
+import msgspec
+from msgspec import Raw
+
+from modelbus.router.domain.errors import LostError, MalformedAnswerError
+from modelbus.router.ledger.entries import Tokens
+from modelbus.router.wire.events import EventStream
+from modelbus.router.wire.usage import tokens_of
+
+_NOTHING = Raw(b"null")
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: list[Raw]
+    stop_reason: str
+    usage: Raw = _NOTHING
+
+
+class _Started(msgspec.Struct, gc=False):
+    usage: Raw = _NOTHING
+
+
+class _Delta(msgspec.Struct, gc=False):
+    stop_reason: str | None = None
+
+
+class MessageEvent(msgspec.Struct, gc=False):
+    """One event of a streamed message."""
+
+    type: str
+    message: _Started | None = None
+    delta: _Delta | None = None
+    usage: Raw = _NOTHING
+    error: Raw = _NOTHING
+
+
+class _Counted(msgspec.Struct, gc=False):
+    input_tokens: int
+
+
+_message = msgspec.json.Decoder(_Message).decode
+_event = msgspec.json.Decoder(MessageEvent).decode
+_counted = msgspec.json.Decoder(_Counted).decode
+
+
+def read_message(body: bytes) -> tuple[bytes, Tokens]:
+    """Check that the body is a message that has ended, and answer it with its tokens.
+
+    Raises:
+        MalformedAnswerError: it is none.
+    """
+    try:
+        return body, tokens_of(_message(body).usage)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedAnswerError("answered no message", str(error)) from error
+
+
+def read_count(body: bytes) -> tuple[bytes, Tokens]:
+    """Check that the body counts tokens; counting uses none.
+
+    Raises:
+        MalformedAnswerError: it counts nothing.
+    """
+    try:
+        _counted(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedAnswerError("counted nothing", str(error)) from error
+    return body, Tokens()
+
+
+class MessageEvents(EventStream):
+    """Relayed as it comes; ends by `message_stop`, and only after a stop reason."""
+
+    notable: ClassVar[re.Pattern[bytes] | None] = re.compile(
+        rb'"type"\s*:\s*"(?:message_start|message_delta|message_stop|error)"'
+    )
+
+    def _hear(self, event: bytes, payload: bytes) -> bytes:
+        told = _read(payload)
+        match told.type:
+            case "message_start" if told.message:
+                self.tokens = tokens_of(told.message.usage)
+            case "content_block_start" | "content_block_delta":
+                self.has_substance |= told.type == "content_block_delta"
+            case "message_delta":
+                self.has_substance = True
+                self.has_finished |= told.delta is not None and told.delta.stop_reason is not None
+                self._note_usage(tokens_of(told.usage))
+            case "message_stop":
+                if not self.has_finished:
+                    raise LostError("stream cut", "stopped without a stop reason")
+                self.is_done = True
+            case "error":
+                what = bytes(told.error)[:200].decode(errors="replace")
+                raise MalformedAnswerError("gave up within the stream", what)
+        return event
+
+    def _end(self) -> bytes:
+        if not self.has_finished:
+            raise LostError("stream cut", "it ended without a stop reason")
+        self.is_done = True
+        return b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+    def _note_usage(self, told: Tokens) -> None:
+        """Take what is told at the end, which may leave out what was told at the beginning."""
+        if told.output is None:
+            return
+        self.has_all_tokens = True
+        begun = self.tokens
+        self.tokens = Tokens(
+            input=begun.input if told.input is None else told.input,
+            cached_input=begun.cached_input if told.cached_input is None else told.cached_input,
+            output=told.output,
+            reasoning=told.reasoning,
+            cache_write=begun.cache_write if told.cache_write is None else told.cache_write,
+        )
+
+
+def _read(payload: bytes) -> MessageEvent:
+    try:
+        return _event(payload)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedAnswerError("sent a malformed event", str(error)) from error

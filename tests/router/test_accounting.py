@@ -1,0 +1,145 @@
+"""What is told of the tokens of each attempt, whatever the protocol, and however it ended."""
+
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelbus.contracts.records import CostPrices
+from modelbus.contracts.usage import RequestRecord, Tokens
+from modelbus.simulator import Fault, Simulator
+from router.claude import CLAUDE, GPT, Sdks, TwoProtocols, running_sdks, two_protocols
+from router.test_usage import Listener, listening
+from testing_bus import LocalBus
+
+HELLO: list[Any] = [{"role": "user", "content": "one two three"}]
+
+
+@pytest.fixture
+def catalog(simulator: Simulator) -> TwoProtocols:
+    return two_protocols(simulator)
+
+
+@pytest.fixture
+async def listener(bus: LocalBus) -> AsyncIterator[Listener]:
+    async with listening(bus) as hearing:
+        yield hearing
+
+
+@pytest.fixture
+async def sdks(catalog: TwoProtocols, tmp_path: Path, bus: LocalBus) -> AsyncIterator[Sdks]:
+    async with running_sdks(tmp_path, catalog.seed, nats_url=bus.url) as open_sdks:
+        yield open_sdks
+
+
+async def tokens_of_each(listener: Listener, count: int) -> list[Tokens]:
+    told: list[RequestRecord] = await listener.heard(count)
+    return [request.attempts[-1].tokens for request in told]
+
+
+async def test_both_protocols_tell_the_same_kinds_on_both_paths_streamed_or_not(listener: Listener, sdks: Sdks) -> None:
+    for model in (CLAUDE, GPT):
+        for stream in (False, True):
+            chat = {"model": model, "messages": HELLO, "stream": stream}
+            await sdks.http.post("/v1/chat/completions", json=chat)
+            await sdks.http.post("/v1/messages", json=chat | {"max_tokens": 100})
+
+    told = await tokens_of_each(listener, 8)
+
+    assert [(each.input, each.output, each.is_estimated) for each in told] == [(3, 8, False)] * 8
+
+
+async def test_other_endpoints_tell_their_tokens_too(listener: Listener, sdks: Sdks, simulator: Simulator) -> None:
+    usage = {"input_tokens": 4, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 2}}
+    ended = {"type": "response.completed", "response": {"usage": usage}}
+    stream = f"data: {json.dumps(ended)}\n\n"
+    simulator.openai.misbehave(Fault(body=stream, content_type="text/event-stream"), times=1)
+    await sdks.http.post("/v1/responses", json={"model": GPT, "input": "hi", "stream": True})
+    await sdks.openai.embeddings.create(model="text-embedding-3-small", input="two words")
+
+    responses, embeddings = await tokens_of_each(listener, 2)
+
+    assert responses == Tokens(input=4, cached_input=None, output=3, reasoning=2)
+    assert embeddings == Tokens(input=2)
+
+
+async def test_a_stream_that_tells_no_usage_is_estimated_and_marked(
+    listener: Listener, sdks: Sdks, simulator: Simulator
+) -> None:
+    def chunk(delta: dict[str, str], reason: str | None = None) -> str:
+        return f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta, 'finish_reason': reason}]})}\n\n"
+
+    stream = "".join(chunk({"content": "sixteen letters."}) for _ in range(10)) + chunk({}, "stop") + "data: [DONE]\n\n"
+    simulator.openai.misbehave(Fault(body=stream, content_type="text/event-stream"))
+    prompt = [{"role": "user", "content": "word " * 80}]
+
+    await sdks.http.post("/v1/chat/completions", json={"model": GPT, "messages": prompt, "stream": True})
+    [tokens] = await tokens_of_each(listener, 1)
+
+    assert tokens.is_estimated
+    assert tokens.output == 40
+    assert tokens.input is not None
+    assert 100 <= tokens.input <= 115
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+@pytest.mark.parametrize("model", [CLAUDE, GPT])
+async def test_what_was_streamed_to_a_caller_that_left_is_accounted(
+    listener: Listener, sdks: Sdks, simulator: Simulator, path: str, model: str
+) -> None:
+    for provider in (simulator.openai, simulator.anthropic):
+        provider.misbehave(Fault(tokens_per_second=200, reply_tokens=5000))
+    asked = {"model": model, "max_tokens": 9000, "messages": HELLO, "stream": True}
+
+    async with sdks.http.stream("POST", path, json=asked) as answer:
+        seen = 0
+        async for line in answer.aiter_lines():
+            seen += line.startswith("data:")
+            if seen == 30:
+                break
+    [tokens] = await tokens_of_each(listener, 1)
+
+    assert tokens.is_estimated
+    assert tokens.input is not None
+    assert tokens.output is not None
+    assert 20 <= tokens.output <= 100
+
+
+async def test_a_stream_that_breaks_off_is_accounted(listener: Listener, sdks: Sdks, simulator: Simulator) -> None:
+    simulator.anthropic.misbehave(Fault(reply_tokens=60, cut_after_tokens=40, tokens_per_second=2000))
+
+    await sdks.http.post("/v1/messages", json={"model": CLAUDE, "max_tokens": 99, "messages": HELLO, "stream": True})
+    [request] = await listener.heard(1)
+
+    [attempt] = request.attempts
+    assert attempt.outcome == "cut"
+    assert (attempt.tokens.input, attempt.tokens.is_estimated) == (3, True)
+    assert attempt.tokens.output is not None
+    assert 35 <= attempt.tokens.output <= 60
+
+
+async def test_an_attempt_costs_what_its_source_bills(
+    listener: Listener, catalog: TwoProtocols, simulator: Simulator, tmp_path: Path, bus: LocalBus
+) -> None:
+    supplier = catalog.seed.supplier("billing", simulator.base_url(simulator.openai))
+    catalog.seed.credential(supplier, "sim-openai-key-1")
+    cost = CostPrices(input=Decimal("2.5"), output=Decimal(10))
+    catalog.seed.source(catalog.seed.model("billed"), supplier, GPT, cost=cost)
+
+    async with running_sdks(tmp_path, catalog.seed, nats_url=bus.url) as sdks:
+        await sdks.openai.chat.completions.create(model="billed", messages=HELLO)
+        await sdks.openai.chat.completions.create(model=GPT, messages=HELLO)
+        billed, unknown = await listener.heard(2)
+
+    assert billed.attempts[0].cost == Decimal("0.0000875")
+    assert unknown.attempts[0].cost is None
+
+
+async def test_counting_without_a_supplier_is_no_failure(listener: Listener, sdks: Sdks) -> None:
+    await sdks.anthropic.messages.count_tokens(model=GPT, messages=HELLO)
+    [request] = await listener.heard(1)
+
+    assert (request.status, request.outcome, request.attempts) == (200, "ok", [])
