@@ -64,7 +64,7 @@ async def a_body(http: httpx.AsyncClient, pattern: str) -> Any:
         case "/prices/adjust":
             return {"ids": [model], "by": {"set": {"input": "1"}}}
         case "/import":
-            return {"model_configs": []}
+            return {"model_configs": [{"provider": "openai", "model": "gpt-4o"}]}
         case "/capabilities/associations" | "/categories/associations":
             noun = pattern.split("/")[3]
             made = await post(http, noun, (await prepare(http, "POST", f"{V1}/{noun}")).body)
@@ -77,7 +77,7 @@ async def a_body(http: httpx.AsyncClient, pattern: str) -> Any:
 async def test_a_repeated_request_is_done_once_and_answered_alike(shared: httpx.AsyncClient, pattern: str) -> None:
     if "{" in pattern:
         write = await prepare(shared, "POST", pattern)
-        path, body = f"{write.path}?force=true", write.body
+        path, body = write.path, write.body
     else:
         path, body = pattern, await a_body(shared, pattern)
     sent = {} if body is None else {"json": body}
@@ -121,14 +121,14 @@ async def test_an_answer_outlives_a_restart(database: FreshDatabase) -> None:
 
 
 async def test_another_body_path_or_query_under_the_same_key_is_refused(shared: httpx.AsyncClient) -> None:
-    key = a_key()
-    assert (await shared.post(f"{V1}/tags", json={"name": "first-tag"}, headers=key)).status_code == 201
+    key, chain = a_key(), (await prepare(shared, "POST", f"{V1}/fallback-chains")).body
+    assert (await shared.post(f"{V1}/fallback-chains", json=chain, headers=key)).status_code == 201
     before = await standing(shared)
 
     for path, body in (
-        ("tags", {"name": "other-tag"}),
-        ("categories", {"name": "first-tag"}),
-        ("tags?x=1", {"name": "first-tag"}),
+        ("fallback-chains", {**chain, "name": "another"}),
+        ("cost-strategies", chain),
+        ("fallback-chains?force=true", chain),
     ):
         answer = await shared.post(f"{V1}/{path}", json=body, headers=key)
         assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")

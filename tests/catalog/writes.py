@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from builders import a_model, a_served_model, a_supplier
 from modelbus.catalog import app
+from modelbus.catalog.api.guards import query_of
 from modelbus.catalog.api.history_paths import PATHS
 
 V1 = "/api/v1"
@@ -25,7 +27,7 @@ class Write:
     method: str
     pattern: str
     path: str
-    """With the ids of things made for it."""
+    """With the ids of things made for it, and by force where what it does may leave references stale."""
     thing: str | None
     """Path of the thing that it is about, where it is about one."""
     body: Any = field(default=None, hash=False)
@@ -33,20 +35,27 @@ class Write:
     async def send(self, http: httpx.AsyncClient, **headers: str) -> httpx.Response:
         """Send it."""
         body = {} if self.body is None else {"json": self.body}
-        return await http.request(self.method, f"{self.path}?force=true", headers=headers, **body)
+        return await http.request(self.method, self.path, headers=headers, **body)
 
 
 def write_routes(*methods: str) -> list[tuple[str, str]]:
     """Answer the methods and path patterns of everything that writes."""
-    found = {
-        (method, route.path)
+    return sorted((method, path) for method, path in _routes() if method in methods)
+
+
+@cache
+def _routes() -> dict[tuple[str, str], APIRoute]:
+    return {
+        (method, route.path): route
         for noun in app.ROUTES
         for route in noun.routes.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
-        if method in methods
     }
-    return sorted(found)
+
+
+def _takes_force(method: str, pattern: str) -> bool:
+    return "force" in query_of(_routes()[method, pattern].dependant)
 
 
 async def prepare(http: httpx.AsyncClient, method: str, pattern: str) -> Write:
@@ -65,7 +74,7 @@ async def prepare(http: httpx.AsyncClient, method: str, pattern: str) -> Write:
     if body is None and method in {"PUT", "POST"} and pattern.count("/") == (4 if about else 3):
         body = NEW.get(noun)
     told = await body(http, made) if callable(body) else {} if method == "PATCH" else None
-    return Write(method, pattern, path, about, told)
+    return Write(method, pattern, f"{path}?force=true" if _takes_force(method, pattern) else path, about, told)
 
 
 def _name() -> str:

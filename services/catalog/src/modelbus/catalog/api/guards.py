@@ -16,15 +16,16 @@ async def refuse_unknown_query(request: Request) -> None:
     """
     if not request.query_params:
         return
-    known = _of_dependency(request.scope["route"].dependant)
+    known = query_of(request.scope["route"].dependant)
     for name in request.query_params.keys() - known:
         wanted = f"one of {', '.join(sorted(known))}" if known else "left out: this path takes none"
         raise InvalidQueryError(name, f"must be {wanted}")
 
 
-def _of_dependency(dependant: Dependant) -> set[str]:
+def query_of(dependant: Dependant) -> set[str]:
+    """Answer the names of the query's parameters that a path and all it depends on take."""
     own = {each.alias for each in dependant.query_params}
-    return own.union(*map(_of_dependency, dependant.dependencies))
+    return own.union(*map(query_of, dependant.dependencies))
 
 
 GUARDS_OF_CALLBACKS = (Depends(guard), Depends(refuse_unheeded))
