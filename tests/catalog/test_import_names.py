@@ -193,7 +193,8 @@ def test_a_json_file_that_can_not_be_read_says_where(body: bytes, says: str) -> 
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"name,models\nprod", "line 2"),
+        (b"name,models\nprod", "line end"),
+        (b"name,models\nprod\n", "line 2"),
         (b"name,models\nprod,x,y\n", "line 2"),
         (b'name,models\nprod,"[{""model"": ""m"n', "line"),
         (b'name,models\nprod,"[{""model"""\n', "line 2"),
