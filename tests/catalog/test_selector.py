@@ -225,7 +225,7 @@ async def test_a_key_that_opens_nothing_is_refused(
         case "deleted":
             await http.delete(path)
         case "consumer off":
-            await http.post(f"/api/v1/consumers/{consumer["id"]}/disable")
+            await http.post(f"/api/v1/consumers/{consumer['id']}/disable")
         case "rotated":
             await http.post(f"{path}/rotate", json={"grace_s": 0})
 
