@@ -613,3 +613,33 @@ async def test_every_list_goes_on_after_its_first_page_in_every_order(http: http
                 assert rest.status_code == 200, (path, sort, rest.text)
 
     assert went_on >= {f"{V1}/{noun}" for noun in ("models", "sources", "suppliers", "tags", "prices", "tags/by-model")}
+
+
+async def test_what_grows_with_time_is_listed_in_either_order(http: httpx.AsyncClient) -> None:
+    await furnish(http)
+    model = await made(http, "models", name="priced-thrice", is_featured=True)
+    for year in (2997, 2998, 2999):
+        price = {"model_id": model["id"], "prices": {"input": "1"}, "valid_from": f"{year}-01-01T00:00:00Z"}
+        await made(http, "prices", **price, valid_until=f"{year}-06-01T00:00:00Z")
+        await http.patch(f"{V1}/models/{model['id']}", json={"description": str(year)})
+    thing = f"models/{model['id']}"
+
+    for path in ("versions", "audit", f"{thing}/versions", f"{thing}/prices/history"):
+        newest_first = await pages(http, f"{V1}/{path}", sort="-at")
+        assert len(newest_first) > 1
+        assert await pages(http, f"{V1}/{path}") == newest_first
+        assert await pages(http, f"{V1}/{path}", sort="at") == newest_first[::-1]
+    for noun in ("capabilities", "categories"):
+        found = await pages(http, f"{V1}/{noun}/associations")
+        assert await pages(http, f"{V1}/{noun}/associations", sort="-model_id") == found[::-1]
+
+
+async def pages(http: httpx.AsyncClient, path: str, **query: str) -> list[dict[str, Any]]:
+    """Read a list whole, two a page."""
+    found, cursor = [], {}
+    while True:
+        page = (await http.get(path, params={"limit": 2, **query, **cursor})).json()
+        found += page["items"]
+        if page["next_cursor"] is None:
+            return found
+        cursor = {"cursor": page["next_cursor"]}

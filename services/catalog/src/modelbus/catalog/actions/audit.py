@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from modelbus.catalog.store import history
+from modelbus.catalog.store.by_time import ByTime
 from modelbus.catalog.store.history import AuditFilter, AuditLine
-from modelbus.catalog.store.newest_first import NewestFirst
 from modelbus.chassis.callers import Caller
 from modelbus.chassis.database import Database
 
@@ -17,7 +17,7 @@ async def every_line(database: Database, wanted: AuditFilter) -> AsyncIterator[l
 
     Lines are never changed nor deleted, so that what is read in turns is what was there in the beginning.
     """
-    page = NewestFirst(READ_AT_ONCE)
+    page = ByTime(READ_AT_ONCE)
     while True:
         async with database.reading() as session:
             found = await history.list_audit(session, wanted, page=page)
@@ -25,7 +25,7 @@ async def every_line(database: Database, wanted: AuditFilter) -> AsyncIterator[l
             yield lines
         if len(found) <= READ_AT_ONCE:
             return
-        page = NewestFirst(READ_AT_ONCE, (str(lines[-1].id),))
+        page = ByTime(READ_AT_ONCE, (str(lines[-1].id),))
 
 
 async def audit_command(database: Database, command: str, **detail: Any) -> None:

@@ -14,11 +14,11 @@ from starlette.responses import StreamingResponse
 
 from modelbus.catalog.actions.audit import every_line
 from modelbus.catalog.api.guards import GUARDS
-from modelbus.catalog.api.history import Caller, Newest, Since, Until, VersionView, shown_version
+from modelbus.catalog.api.history import Caller, InTime, Since, Until, VersionView, shown_version
 from modelbus.catalog.api.views import Page, View
 from modelbus.catalog.store import history as store
+from modelbus.catalog.store.by_time import ByTime, cursor_of
 from modelbus.catalog.store.history import AuditFilter, AuditLine, VersionFilter
-from modelbus.catalog.store.newest_first import NewestFirst, cursor_of
 from modelbus.chassis.service import Reading
 
 routes = APIRouter(prefix="/api/v1/audit", tags=["audit"], dependencies=GUARDS)
@@ -83,7 +83,7 @@ Wanted = Annotated[AuditFilter, Depends(_read_filter)]
 
 
 @routes.get("")
-async def list_audit(session: Reading, page: Newest, wanted: Wanted) -> Page[AuditLineView]:
+async def list_audit(session: Reading, page: InTime, wanted: Wanted) -> Page[AuditLineView]:
     """List administrative actions, the newest first: every change, and what was refused for lack of a right."""
     found = await store.list_audit(session, wanted, page=page)
     shown = found[: page.limit]
@@ -118,7 +118,7 @@ async def export_audit(
 async def show_audit(audit_id: UUID, session: Reading) -> AuditEntry:
     """Show one administrative action, with what differs in each thing that it changed."""
     line = await store.get_audit(session, audit_id)
-    found = await store.list_versions(session, VersionFilter(audit_id=audit_id), page=NewestFirst(SHOWN_CHANGES))
+    found = await store.list_versions(session, VersionFilter(audit_id=audit_id), page=ByTime(SHOWN_CHANGES))
     versions = [shown_version(each) for each in found[:SHOWN_CHANGES]]
     return AuditEntry(**dict(AuditLineView.model_validate(line)), versions=versions)
 

@@ -1,6 +1,7 @@
 """How history is shown, wherever it is asked for: versions with what differs, pages with the newest first."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,8 +9,8 @@ from fastapi import Depends, Query
 from pydantic import AwareDatetime
 
 from modelbus.catalog.api.views import Cursor, Limit, View
+from modelbus.catalog.store.by_time import ByTime
 from modelbus.catalog.store.history import Version
-from modelbus.catalog.store.newest_first import NewestFirst
 
 Since = Annotated[AwareDatetime | None, Query(description="From that moment on; with its time zone.")]
 Until = Annotated[AwareDatetime | None, Query(description="Before that moment; with its time zone.")]
@@ -70,9 +71,19 @@ def _fields(version: Version) -> dict[str, Any]:
     }
 
 
-def _read_page(limit: Limit = 50, cursor: Cursor = None) -> NewestFirst:
-    return NewestFirst.read(limit, cursor)
+class Order(StrEnum):
+    """In which order a history is shown."""
+
+    NEWEST_FIRST = "-at"
+    OLDEST_FIRST = "at"
 
 
-Newest = Annotated[NewestFirst, Depends(_read_page)]
-"""The page of a list that shows the newest first."""
+Sort = Annotated[Order, Query(description="`-at`: the newest first; `at`: the oldest first.")]
+
+
+def _read_page(limit: Limit = 50, cursor: Cursor = None, sort: Sort = Order.NEWEST_FIRST) -> ByTime:
+    return ByTime.read(limit, cursor, oldest_first=sort is Order.OLDEST_FIRST)
+
+
+InTime = Annotated[ByTime, Depends(_read_page)]
+"""The page of a list in order of time, the newest first unless it is asked for otherwise."""

@@ -1,5 +1,6 @@
 """What the inputs and answers of capabilities, categories and tags have in common."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -50,8 +51,16 @@ Search = Annotated[
 ]
 
 
-def _read_page_of_pairs(limit: Limit = 50, cursor: Cursor = None) -> Paging:
-    return Paging.read(limit, "model_id", cursor)
+class _Order(StrEnum):
+    FIRST_MODEL_FIRST = "model_id"
+    LAST_MODEL_FIRST = "-model_id"
+
+
+_Sort = Annotated[_Order, Query(description="`-` puts the models that were added last first.")]
+
+
+def _read_page_of_pairs(limit: Limit = 50, cursor: Cursor = None, sort: _Sort = _Order.FIRST_MODEL_FIRST) -> Paging:
+    return Paging.read(limit, sort, cursor)
 
 
 ByModel = Annotated[Paging, Depends(_read_page_of_pairs)]

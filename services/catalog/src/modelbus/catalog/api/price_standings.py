@@ -10,14 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.api.amounts import AmountsView, Moment
 from modelbus.catalog.api.guards import GUARDS
-from modelbus.catalog.api.history import Newest
+from modelbus.catalog.api.history import InTime
 from modelbus.catalog.api.margins import Blended, MarginView
 from modelbus.catalog.api.model_names import Model, key_of
 from modelbus.catalog.api.views import Page, Shown, View
 from modelbus.catalog.domain.price_states import PriceState
 from modelbus.catalog.store import price_standings as store
 from modelbus.catalog.store import prices
-from modelbus.catalog.store.newest_first import NewestFirst, cursor_of
+from modelbus.catalog.store.by_time import ByTime, cursor_of
 from modelbus.catalog.store.prices import CHARGES, COSTS, Book
 from modelbus.chassis.service import Reading
 
@@ -109,7 +109,7 @@ async def show_model_prices(
 
 
 @routes.get("/models/{model:path}/prices/history")
-async def list_model_prices(model: Model, session: Reading, page: Newest) -> Page[KeptPeriodView]:
+async def list_model_prices(model: Model, session: Reading, page: InTime) -> Page[KeptPeriodView]:
     """List every price that a model had, has and will have, the newest first."""
     return await _history(session, CHARGES, await store.find_model_id(session, key_of(model)), page)
 
@@ -124,12 +124,12 @@ async def show_source_prices(
 
 
 @routes.get("/sources/{source_id}/prices/history")
-async def list_source_prices(source_id: UUID, session: Reading, page: Newest) -> Page[KeptPeriodView]:
+async def list_source_prices(source_id: UUID, session: Reading, page: InTime) -> Page[KeptPeriodView]:
     """List every price that a source had, has and will have, the newest first."""
     return await _history(session, COSTS, await store.find_source_id(session, source_id), page)
 
 
-async def _history(session: AsyncSession, book: Book, owner_id: UUID, page: NewestFirst) -> Page[KeptPeriodView]:
+async def _history(session: AsyncSession, book: Book, owner_id: UUID, page: ByTime) -> Page[KeptPeriodView]:
     found = await prices.list_periods(session, book, owner_id, page=page)
     shown = found[: page.limit]
     return Page(

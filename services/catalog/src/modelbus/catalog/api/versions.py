@@ -14,7 +14,7 @@ from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.history import (
     Caller,
     Difference,
-    Newest,
+    InTime,
     Since,
     Until,
     VersionView,
@@ -28,8 +28,8 @@ from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.domain.models import Model
 from modelbus.catalog.store import history as store
 from modelbus.catalog.store import models, things
+from modelbus.catalog.store.by_time import cursor_of
 from modelbus.catalog.store.history import Version, VersionFilter
-from modelbus.catalog.store.newest_first import cursor_of
 from modelbus.chassis.callers import Caller as Who
 from modelbus.chassis.callers import Role
 from modelbus.chassis.idempotency import OnceRoute
@@ -86,7 +86,7 @@ class Restored(View):
 @routes.get("/versions")
 async def list_versions(  # noqa: PLR0913, PLR0917 - each is a filter of its own in the query string
     session: Reading,
-    page: Newest,
+    page: InTime,
     who: Asking,
     kind: Annotated[str | None, Query(max_length=50, description="`model`, `chain`, `supplier` ...")] = None,
     thing_id: UUID | None = None,
@@ -106,7 +106,7 @@ async def list_versions(  # noqa: PLR0913, PLR0917 - each is a filter of its own
 def _add_routes(kind: str, path: str) -> None:
     noun = kind.replace("_", " ")
 
-    async def list_versions_of(thing: Key, session: Reading, page: Newest) -> Page[VersionView]:
+    async def list_versions_of(thing: Key, session: Reading, page: InTime) -> Page[VersionView]:
         thing_id = await _find(session, kind, thing)
         found = await store.list_versions_of(session, kind, thing_id, page=page)
         return _page(found, page.limit, lambda last: cursor_of(last.number))

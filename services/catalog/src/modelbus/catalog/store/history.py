@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.store import rows
-from modelbus.catalog.store.newest_first import NewestFirst, newest_first
+from modelbus.catalog.store.by_time import ByTime, by_time
 from modelbus.catalog.store.tables import audit, versions
 from modelbus.chassis import bulk
 
@@ -101,17 +101,17 @@ async def insert_versions(session: AsyncSession, kept: list[dict[str, Any]]) -> 
         await bulk.insert(session, versions, list(kept[0]), (list(row.values()) for row in kept))
 
 
-async def list_versions_of(session: AsyncSession, kind: str, thing_id: UUID, *, page: NewestFirst) -> list[Version]:
-    """List the versions of one thing, the newest first and one more than the page holds."""
+async def list_versions_of(session: AsyncSession, kind: str, thing_id: UUID, *, page: ByTime) -> list[Version]:
+    """List the versions of one thing, in order of time and one more than the page holds."""
     query = sa.select(*_SHOWN, _IS_DELETION).where(versions.c.kind == kind, versions.c.thing_id == thing_id)
-    return await rows.fetch_all(session, Version, newest_first(query, [versions.c.number], page))
+    return await rows.fetch_all(session, Version, by_time(query, [versions.c.number], page))
 
 
-async def list_versions(session: AsyncSession, wanted: VersionFilter, *, page: NewestFirst) -> list[Version]:
-    """List versions of all things, the newest first and one more than the page holds."""
+async def list_versions(session: AsyncSession, wanted: VersionFilter, *, page: ByTime) -> list[Version]:
+    """List versions of all things, in order of time and one more than the page holds."""
     query = sa.select(*_SHOWN, _IS_DELETION).where(*_criteria_of_versions(wanted))
     keys = [versions.c.at, versions.c.kind, versions.c.thing_id, versions.c.number]
-    return await rows.fetch_all(session, Version, newest_first(query, keys, page))
+    return await rows.fetch_all(session, Version, by_time(query, keys, page))
 
 
 async def get_version(
@@ -146,10 +146,10 @@ async def newest_documents(
     return {row.thing_id: (row.number, row.document) for row in await session.execute(query)}
 
 
-async def list_audit(session: AsyncSession, wanted: AuditFilter, *, page: NewestFirst) -> list[AuditLine]:
-    """List the audit log, the newest line first and one more than the page holds."""
+async def list_audit(session: AsyncSession, wanted: AuditFilter, *, page: ByTime) -> list[AuditLine]:
+    """List the audit log, in order of time and one more than the page holds."""
     query = sa.select(audit).where(*_criteria_of_audit(wanted))
-    return await rows.fetch_all(session, AuditLine, newest_first(query, [audit.c.id], page))
+    return await rows.fetch_all(session, AuditLine, by_time(query, [audit.c.id], page))
 
 
 async def get_audit(session: AsyncSession, audit_id: UUID) -> AuditLine:

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.domain.prices import UNITS, Amounts, Charge, Period, PeriodState, Schedule
 from modelbus.catalog.store import rows
-from modelbus.catalog.store.newest_first import NewestFirst, newest_first
+from modelbus.catalog.store.by_time import ByTime, by_time
 from modelbus.catalog.store.tables import charge_prices, cost_prices, price_schedules
 
 _LIVING = (PeriodState.COMING, PeriodState.IN_FORCE)
@@ -130,9 +130,9 @@ async def find_owner(session: AsyncSession, price_id: UUID) -> tuple[Book, UUID]
     raise NotFoundError("price", price_id)
 
 
-async def list_periods(session: AsyncSession, book: Book, owner_id: UUID, *, page: NewestFirst) -> list[KeptPeriod]:
-    """List every price that a thing had, has and will have, the newest first and one more than the page holds."""
-    query = newest_first(book.select().where(book.owner == owner_id), [book.begins, book.table.c.id], page)
+async def list_periods(session: AsyncSession, book: Book, owner_id: UUID, *, page: ByTime) -> list[KeptPeriod]:
+    """List every price that a thing had, has and will have, in order of time and one more than the page holds."""
+    query = by_time(book.select().where(book.owner == owner_id), [book.begins, book.table.c.id], page)
     return [kept_period_of(row) for row in await session.execute(query)]
 
 
