@@ -5,9 +5,12 @@ PACKAGES := catalog chassis contracts integrity launcher router simulator sync
 FOLDERS  := $(sort $(wildcard libs/* services/*))
 SOURCES  := $(wildcard libs/*/src services/*/src tests benchmarks)
 PYTHONS  := $(RUN)python $(PYTHON) python3.13 python3.14 python3.12 python3
+SERVED   := libs/chassis libs/simulator $(wildcard services/*)
+PINNED   := --constraint requirements.lock --universal --python-version 3.12 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" --quiet
 UV       := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(RUN)uv)
 
-.PHONY: up reset backup restore import check test fix docs bench lock clean
+.PHONY: up reset backup restore import check test fix docs bench soak lock clean
 
 up: $(VENV)/.installed         ## start everything here and say where it is; Ctrl-C stops it
 	@$(RUN)python -m modelbus.launcher up
@@ -37,16 +40,24 @@ fix: $(VENV)/.installed        ## format, and repair what ruff can
 	$(RUN)ruff format .
 	$(RUN)ruff check --fix .
 
-docs: $(VENV)/.installed       ## write the JSON Schemas of the events
+docs: $(VENV)/.installed       ## write the schemas of the events, the AsyncAPI document, and who may do what on the bus
 	$(RUN)python -m modelbus.contracts schemas docs/schemas
+	$(RUN)python -m modelbus.contracts asyncapi docs/asyncapi.json
+	$(RUN)python -m modelbus.chassis nats-config --output deploy/nats/users.conf
 
 bench: $(VENV)/.installed      ## measure, and print the tables
 	$(RUN)python benchmarks/run.py
+
+soak: $(VENV)/.installed       ## traffic, faults and changes at a router for MINUTES=; nothing may leak
+	MINUTES=$(or $(MINUTES),1) $(RUN)python -m pytest -n 0 -q tests/router/test_soak.py tests/router/test_faults.py
 
 lock: $(VENV)/.installed       ## pin what the pyproject.toml files ask for; LOCK=--upgrade takes the newest of all
 	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.12 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock $(LOCK) \
 		$(PACKAGES:%=--no-emit-package modelbus-%)
+	$(UV) pip compile $(SERVED:%=%/pyproject.toml) $(PINNED) --output-file deploy/requirements.serve.lock \
+		$(PACKAGES:%=--no-emit-package modelbus-%)
+	printf 'hatchling\nuv\n' | $(UV) pip compile - $(PINNED) --output-file deploy/requirements.build.lock
 
 clean:                         ## remove the environment and the caches; data stays, see reset
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

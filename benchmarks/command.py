@@ -15,9 +15,12 @@ from benchmarks import (
     applying,
     bulk_change,
     catalog_at_size,
+    gateways,
+    integrity_at_size,
     listing_at_size,
     propagation,
     starting,
+    storm,
     syncing,
     throughput,
 )
@@ -41,9 +44,12 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "applying": applying.measure,
     "syncing": syncing.measure,
     "throughput": throughput.measure,
+    "gateways": gateways.measure,
+    "storm": storm.measure,
     "catalog_at_size": catalog_at_size.measure,
     "bulk_change": bulk_change.measure,
     "listing_at_size": listing_at_size.measure,
+    "integrity_at_size": integrity_at_size.measure,
 }
 
 

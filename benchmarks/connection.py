@@ -52,6 +52,13 @@ class Connection:
         )
         return head.encode() + body
 
+    async def ask_stream(self, request: bytes) -> bytes:
+        """Send the request and read its answer to the end, which must come in chunks."""
+        assert self._streams is not None  # noqa: S101 - asked inside the block only
+        reader, writer = self._streams
+        writer.write(request)
+        return await reader.readuntil(b"\r\n0\r\n\r\n")
+
     async def ask(self, request: bytes) -> Answer:
         """Send the request and read its answer, which must tell its length."""
         assert self._streams is not None  # noqa: S101 - asked inside the block only

@@ -21,6 +21,7 @@ def settings_for(database: FreshDatabase, nats_url: str, **changes: Any) -> Sett
             "service_token": SERVICE_TOKEN,
             "master_keys": MASTER_KEY,
             "sync_url": "http://127.0.0.1:9",
+            "integrity_url": "http://127.0.0.1:9",
             # Most tests count what is there, and what was told of it.
             "default_labels": False,
             **changes,

@@ -15,16 +15,33 @@ from modelbus.launcher.directories import public_temporary_directory
 from modelbus.launcher.postgres import start_postgres
 from testing_bus import LocalBus, local_bus
 
+LONGEST = (
+    "tests/system/test_faults.py",
+    "tests/catalog/test_export.py",
+    "tests/system/test_story.py",
+    "tests/deployment/test_image.py",
+    "tests/catalog/test_openapi.py",
+)
+"""Files that take long go first, so that no worker is left alone with one of them in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the order of the others stays."""
+    places = {file: number for number, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONGEST)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _made_once() -> Iterator[None]:
     """Do once what a process does once, not for each service of each test.
 
-    Reading the file of all authorities for a client takes 20 ms, compiling the statements of a service 100 and more.
+    Reading the file of all authorities for a client takes 20 ms, compiling the statements of a service 100 and more,
+    a password 60 on purpose.
     """
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
         patched.setattr("modelbus.chassis.database.create_async_engine", KeptEngine)
+        patched.setattr("modelbus.catalog.actions.passwords.MEMORY_KIB", 64)
         yield
 
 

@@ -4,9 +4,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import uvicorn
+
+from modelbus.chassis.connections import Connection, Patience
 
 ADMIN_TOKEN = "administrator-of-the-tests"
 SERVICE_TOKEN = "service-of-the-tests"
@@ -15,12 +18,13 @@ DEADLINE_S = 10.0
 
 
 @asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
+async def serving(app: Any, patience: Patience = Patience(head_s=15.0)) -> AsyncIterator[str]:  # noqa: B008 - frozen
     """Serve the ASGI app, lifespan included; yields its base URL."""
     # Only where the protocol is told does asyncio switch off Nagle's delay, which would make 40 ms of each answer.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    http: Any = partial(Connection, patience=patience)
+    config = uvicorn.Config(app, http=http, log_config=None, access_log=False, timeout_graceful_shutdown=2)
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

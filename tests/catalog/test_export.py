@@ -636,7 +636,8 @@ async def test_what_grows_with_time_is_listed_in_either_order(http: httpx.AsyncC
 
 async def pages(http: httpx.AsyncClient, path: str, **query: str) -> list[dict[str, Any]]:
     """Read a list whole, two a page."""
-    found, cursor = [], {}
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
     while True:
         page = (await http.get(path, params={"limit": 2, **query, **cursor})).json()
         found += page["items"]

@@ -1,9 +1,11 @@
 """Guessing passwords is made to wait, for an account and from an address, on all replicas together."""
 
 import asyncio
+import runpy
 
 import httpx
 import pytest
+from argon2 import Type, extract_parameters
 
 from catalog.people import LOGIN, PASSWORD, USERS, a_session, a_user, audited, run_sql, shows, sign_in
 from catalogs import settings_for
@@ -128,6 +130,16 @@ async def test_no_more_passwords_are_compared_at_once_than_memory_is_meant_for()
     assert answers.count("busy") == 5
     assert answers.count(True) == passwords.MOST_WAITING
     assert threads == passwords.AT_ONCE
+
+
+async def test_a_password_costs_at_least_what_owasp_asks() -> None:
+    # As it is written, not as the tests have it, which sign in more often than they care to wait.
+    compared = runpy.run_path(passwords.__file__)["Passwords"]()
+    hashed = await compared.hash(PASSWORD)
+    compared.close()
+
+    cost = extract_parameters(hashed)
+    assert (cost.type, cost.time_cost >= 2, cost.memory_cost >= 19 * 1024) == (Type.ID, True, True)
 
 
 async def test_the_same_password_typed_on_another_keyboard_fits() -> None:

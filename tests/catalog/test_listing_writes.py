@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from builders import a_supplier
 from modelbus.catalog.actions.availability import settle_supplier
-from modelbus.catalog.actions.listings import apply_listing, offer_of
+from modelbus.catalog.actions.listings import apply_listing, offer_of, remarks_of
 from modelbus.catalog.domain.listings import plan
 from modelbus.catalog.store import listings, models, sources, suppliers
 from modelbus.catalog.store.capabilities import hold_capabilities
@@ -25,7 +25,7 @@ from modelbus.chassis.database import Database
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import CatalogSynced
 from modelbus.contracts.records import CostPrices
-from modelbus.contracts.sync import Life, ListedModel, Listing
+from modelbus.contracts.sync import Background, Life, ListedModel, Listing
 from servers import FreshDatabase
 
 WRITTEN = sa.text(
@@ -46,9 +46,30 @@ def listed(names: int, **fields: Any) -> list[ListedModel]:
     return [ListedModel(upstream_name=f"m-{number}", **fields) for number in range(names)]
 
 
-async def apply(session: AsyncSession, supplier_id: str, models: list[ListedModel]) -> None:
-    listing = Listing(run_id=new_id(), supplier_id=UUID(supplier_id), digest="d", models=models, left_out=[])
+async def apply(
+    session: AsyncSession, supplier_id: str, models: list[ListedModel], background: list[Background] | None = None
+) -> None:
+    listing = Listing(
+        run_id=new_id(),
+        supplier_id=UUID(supplier_id),
+        digest="d",
+        models=models,
+        left_out=[],
+        background=background or [],
+    )
     await apply_listing(session, listing, next(_revisions))
+
+
+def models_in(entries: list[dict[str, Any]]) -> list[ListedModel]:
+    return [ListedModel(**{name: each[name] for name in each if name != "background"}) for each in entries]
+
+
+def background_in(entries: list[dict[str, Any]]) -> list[Background]:
+    return [
+        Background(upstream_name=each["upstream_name"], **remark)
+        for each in entries
+        for remark in each.get("background", ())
+    ]
 
 
 async def written(opened: Database, supplier_id: str, models: list[ListedModel]) -> dict[str, tuple[int, int]]:
@@ -138,7 +159,13 @@ async def test_settling_takes_as_many_statements_for_many_models_as_for_two(
     assert taken[0] == taken[1] < 10
 
 
+NOBODY = "00000000-0000-7000-8000-000000000000"
 A_AND_B = [{"upstream_name": "a"}, {"upstream_name": "b"}]
+REMARKS = [
+    {"file": "one", "context_window": 2, "capabilities": ["tools"], "tells_cost": True},
+    {"file": "two", "context_window": 1, "modalities": "text->text", "knowledge_cutoff": "2025-01-31"},
+    {"file": None, "model_type": "embedding", "deprecated_at": "2027-01-01T00:00:00+02:00"},
+]
 MOVED = (
     "UPDATE catalog.sources AS one SET model_id = other.model_id FROM catalog.sources AS other "
     "WHERE other.supplier_id = one.supplier_id AND one.upstream_name = 'a' AND other.upstream_name = 'b'"
@@ -157,6 +184,8 @@ an_entry = st.fixed_dictionaries(
             ]
         ),
         "capabilities": st.sampled_from([None, [], ["tools"], ["vision", "tools", "juggling"]]),
+        "modalities": st.sampled_from([None, "text->text"]),
+        "background": st.lists(st.sampled_from(REMARKS), max_size=2),
     },
 )
 entries = st.lists(an_entry, unique_by=lambda each: str(each["upstream_name"]), max_size=4)
@@ -169,6 +198,9 @@ edits = st.sampled_from(
         "UPDATE catalog.models SET deleted_at = now() WHERE name LIKE '%b'",
         "UPDATE catalog.models SET provenance = provenance - 'capabilities'",
         "UPDATE catalog.models SET capabilities = '{}'",
+        f"""UPDATE catalog.models SET provenance = provenance || '{{"context_window": "metadata:one:{NOBODY}"}}'""",
+        "UPDATE catalog.models SET provenance = provenance - 'knowledge_cutoff', knowledge_cutoff = '2020-01-01'",
+        "UPDATE catalog.sources SET background = NULL, cost_origin = 'administrator'",
         "UPDATE catalog.sources SET deleted_at = now() WHERE upstream_name = 'c'",
         "UPDATE catalog.sources SET missed = 1 WHERE upstream_name = 'd'",
         MOVED,
@@ -188,16 +220,17 @@ async def test_postgresql_passes_over_no_offer_that_the_plan_would_change(
         body = {"name": name, "domain": "nlp", "input_types": ["text"], "output_types": ["text"]}
         await http.post("/api/v1/capabilities", json=body)
     async with opened.transaction() as session:
-        await apply(session, made["id"], [ListedModel(**each) for each in first])
+        await apply(session, made["id"], models_in(first), background_in(first))
         await session.execute(sa.text(edit))
-    listing = [ListedModel(**each) for each in second]
+    listing = models_in(second)
 
     async with opened.transaction() as session:
         supplier = await suppliers.get_supplier(session, UUID(made["id"]))
         known = await hold_capabilities(session, ["tools", "vision"])
         assert len(known) == 2
-        differing = await listings.differing(session, supplier, listing, known)
-        offers = [offer_of(supplier, each, known) for each in listing]
+        remarks = remarks_of(background_in(second), known)
+        differing = await listings.differing(session, supplier, listing, known, remarks)
+        offers = [offer_of(supplier, each, known, remarks.get(each.upstream_name, ())) for each in listing]
         names = await models.find_models(session, [offer.public_name for offer in offers])
         held = await sources.sources_of_supplier(session, supplier.id)
 

@@ -173,7 +173,6 @@ async def test_what_an_administrator_told_is_never_overwritten(http: httpx.Async
     assert found["provenance"] == {
         "context_window": "administrator",
         "display_name": supplier["id"],
-        "model_type": supplier["id"],
     }
 
 

@@ -108,7 +108,6 @@ async def test_what_put_leaves_out_is_for_listings_to_tell(http: httpx.AsyncClie
     assert replaced["provenance"] == {
         "context_window": supplier["id"],
         "max_output_tokens": "administrator",
-        "model_type": supplier["id"],
     }
     found = await shown(http, "/api/v1/models/one")
     assert (found["context_window"], found["display_name"], found["max_output_tokens"]) == (2000, "Uno", 5)

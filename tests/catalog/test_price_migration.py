@@ -1,4 +1,4 @@
-"""The costs that sources had before there were periods become periods; without the extension, a sentence says so."""
+"""What sources cost and what listings said of models is kept in newer tables; without the extension, one is told."""
 
 import asyncio
 import json
@@ -50,7 +50,9 @@ def _upgrade_to_0003(connection: Connection) -> None:
         environment.run_migrations()
 
 
-async def test_a_cost_that_is_known_becomes_a_period_in_force(before: FreshDatabase) -> None:
+async def test_a_cost_that_is_known_becomes_a_period_in_force_and_what_was_told_is_known_as_said(
+    before: FreshDatabase,
+) -> None:
     connection = await asyncpg.connect(before.superuser(), server_settings={"search_path": SCHEMA})
     supplier, model = new_id(), new_id()
     await connection.execute(
@@ -61,8 +63,9 @@ async def test_a_cost_that_is_known_becomes_a_period_in_force(before: FreshDatab
     )
     await connection.execute(
         "INSERT INTO models (id, name, aliases, display_name, model_type, is_active, is_available, since, provenance,"
-        " created_at, updated_at) VALUES ($1, 'm', '{}', 'm', 'language', true, true, now(), '{}', now(), now())",
+        " created_at, updated_at) VALUES ($1, 'm', '{}', 'm', 'language', true, true, now(), $2, now(), now())",
         model,
+        json.dumps({"display_name": str(supplier), "context_window": "administrator"}),
     )
     for name, origin, cost in (
         ("listed", "listing", {"input": "0.10", "output": None, "is_dynamic": False}),
@@ -82,11 +85,19 @@ async def test_a_cost_that_is_known_becomes_a_period_in_force(before: FreshDatab
     rows = await connection.fetch(
         "SELECT upstream_name, cost_origin, state, input, image, is_dynamic,"
         " lower(valid) = sources.updated_at AS since,"
-        " upper(valid) AS ends, prices.origin FROM sources LEFT JOIN cost_prices AS prices ON source_id = sources.id"
+        " upper(valid) AS ends, prices.origin, said"
+        " FROM sources LEFT JOIN cost_prices AS prices ON source_id = sources.id"
     )
     await connection.close()
     found = {name: told for name, *told in map(tuple, rows)}
     listed = found["listed"]
+    said = {name: json.loads(told.pop()) for name, told in found.items()}
+    assert said == {
+        "listed": {"display_name": "m"},
+        "by-hand": {},
+        "unknown": {"display_name": "m"},
+        "dynamic": said["listed"],
+    }
     assert (str(listed[2]), listed[:2], listed[4:]) == (
         "0.10",
         ["listing", "in_force"],

@@ -41,6 +41,7 @@ async def test_a_new_scope_shows_and_tells_its_models_in_the_order_given(http: h
         "description": "EU",
         "domain": None,
         "strategy_id": None,
+        "response_cache_s": None,
     }
 
 
@@ -257,6 +258,18 @@ async def test_a_scope_says_what_it_stands_for_and_how_a_source_is_chosen(http: 
     assert (await shown(http, f"{SCOPES}?domain=module"))["items"] == [scope]
     assert (await shown(http, f"{SCOPES}?strategy_id={strategy['id']}"))["items"] == [scope]
     assert (await http.patch(f"{SCOPES}/{scope['id']}", json={"strategy_id": None})).json()["strategy_id"] is None
+
+
+async def test_a_scope_says_for_how_long_answers_may_be_given_again(http: httpx.AsyncClient, told: Told) -> None:
+    scope = await a_scope(http, response_cache_s=300)
+    path = f"{SCOPES}/{scope['id']}"
+
+    refused = [(await http.patch(path, json={"response_cache_s": wrong})).status_code for wrong in (0, -1, 86_401, 1.5)]
+    off = await http.patch(path, json={"response_cache_s": None})
+
+    assert (scope["response_cache_s"], refused) == (300, [422] * 4)
+    assert off.json()["response_cache_s"] is None
+    assert [event.record.response_cache_s for event in await told(ScopeChanged)] == [300, None]
 
 
 async def test_a_scope_with_a_strategy_that_does_not_live_is_refused(http: httpx.AsyncClient, told: Told) -> None:

@@ -264,6 +264,12 @@ async def _values(_http: httpx.AsyncClient, _made: Any) -> Any:
     return {"parameter_type": "float", "default": 0.5}
 
 
+async def _release(http: httpx.AsyncClient, model: Any) -> Any:
+    answer = await http.patch(f"{V1}/models/{model['id']}", json={"context_window": 1000})
+    assert answer.is_success, answer.text
+    return {"fields": ["context_window"]}
+
+
 async def _nothing(_http: httpx.AsyncClient, _made: Any) -> Any:
     return {}
 
@@ -282,6 +288,7 @@ BODIES: dict[tuple[str, str], Callable[[httpx.AsyncClient, Any], Awaitable[Any]]
     ("PUT", "/models/{model:path}/parameters/{name}"): _values,
     ("PUT", "/models/{model:path}/capabilities/{capability_id:uuid}"): _nothing,
     ("PUT", "/users/{user_id}/password"): _password,
+    ("POST", "/models/{model:path}/provenance/release"): _release,
     ("POST", "/tags/{tag_id}/preview"): _nothing,
     ("POST", "/auth/tokens"): _new_token,
 }

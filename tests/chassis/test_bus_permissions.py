@@ -17,13 +17,13 @@ from modelbus.chassis import nats_config, topology
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.settings import BusSettings
 from modelbus.contracts.bus import ADVISORIES_STREAM, CATALOG, CONSUMERS, STREAMS, USAGE, Consumer
-from modelbus.contracts.bus_users import HEARTBEAT, OPERATOR, SEALED, SERVICES, SUBSCRIBER, team, users
+from modelbus.contracts.bus_users import AMONG_ROUTERS, HEARTBEAT, OPERATOR, SEALED, SERVICES, SUBSCRIBER, team, users
 from modelbus.launcher.nats import NatsServer
 from modelbus.launcher.secrets import BUS_USERS
 from permitted_bus import PASSWORDS, TEAM, permitted_bus, url_of
 from running import eventually
 
-SUBJECTS = [HEARTBEAT, *(subject for stream in STREAMS for subject in stream.subjects)]
+SUBJECTS = [HEARTBEAT, AMONG_ROUTERS, *(subject for stream in STREAMS for subject in stream.subjects)]
 MIGHTY = [
     f"$JS.API.STREAM.{verb}.{stream.name}"
     for verb in ("UPDATE", "DELETE", "PURGE", "MSG.DELETE", "SNAPSHOT", "RESTORE")
@@ -88,8 +88,8 @@ each_service = pytest.mark.parametrize(("trial", "name"), [(name, name) for name
 
 
 def told_by(name: str) -> list[str]:
-    own = [subject for stream in STREAMS if stream.teller == name for subject in stream.subjects]
-    return [*own, HEARTBEAT] if name == CATALOG.teller else own
+    own = [subject for stream in STREAMS if name in stream.tellers for subject in stream.subjects]
+    return own + {CATALOG.teller: [HEARTBEAT], USAGE.teller: [AMONG_ROUTERS]}.get(name, [])
 
 
 @each_service
@@ -125,6 +125,7 @@ async def test_a_service_changes_no_stream_and_no_consumer_of_others(trial: Tria
 @each_service
 async def test_a_service_hears_what_it_follows_and_no_inbox_but_its_own(trial: Trial, name: str) -> None:
     followed = [*CATALOG.subjects, HEARTBEAT] if name in {"sync", "router"} else []
+    followed += [AMONG_ROUTERS] if name == USAGE.teller else []
     inboxes = ["_INBOX.>", *(f"_INBOX_{other}.>" for other in (*SERVICES, OPERATOR, SUBSCRIBER) if other != name)]
     foreign = [subject for subject in SUBJECTS if subject not in followed]
 
@@ -177,7 +178,8 @@ async def test_making_a_stream_anew_can_not_alter_one_that_exists(trial: Trial) 
 
 @pytest.mark.parametrize("trial", [SUBSCRIBER], indirect=True)
 async def test_a_subscriber_hears_all_but_sealed_things_and_tells_nothing(trial: Trial) -> None:
-    open_to_all = [subject for subject in SUBJECTS if subject.partition(".")[0] not in SEALED]
+    sealed = [subject for subject in SUBJECTS if subject.partition(".")[0] in SEALED]
+    open_to_all = [subject for subject in SUBJECTS if subject not in {AMONG_ROUTERS, *sealed}]
     closed = [subject for subject in SUBJECTS if subject not in open_to_all]
 
     assert closed
@@ -251,7 +253,7 @@ async def test_a_password_in_settings_of_its_own_opens_the_bus_as_one_in_the_url
 
 def test_every_consumer_has_a_service_and_every_teller_is_a_user() -> None:
     assert {consumer.hearer for consumer in CONSUMERS} <= set(SERVICES)
-    assert {stream.teller for stream in STREAMS} <= set(SERVICES)
+    assert {teller for stream in STREAMS for teller in stream.tellers} <= set(SERVICES)
 
 
 def test_make_up_knows_every_user_of_the_bus() -> None:

@@ -189,11 +189,14 @@ async def test_parked_messages_are_listed_retried_and_discarded_over_rest(
     ):
         await eventually(parked)
         [item] = (await http.get("/api/v1/parked")).json()["items"]
+        assert (await http.get(f"/api/v1/parked/{item['id']}")).json() == item
 
         refused = await http.post(f"/api/v1/parked/{item['id']}/retry")
         assert (refused.status_code, refused.json()["code"]) == (409, "retry_failed")
         retried = await http.post(f"/api/v1/parked/{item['id']}/retry")
         assert (retried.status_code, listener.heard) == (204, [run])
+        unknown = await http.get(f"/api/v1/parked/{item['id']}")
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "not_parked")
         gone = await http.delete(f"/api/v1/parked/{item['id']}")
         assert (gone.status_code, gone.json()["code"]) == (404, "not_parked")
 

@@ -1,6 +1,7 @@
 """A running integrity with its database and bus, and a catalog that says what a test wants."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import httpx
 import pytest
@@ -8,8 +9,13 @@ from nats.aio.client import Client
 
 from integrity.listening import Ear, ready, running_integrity
 from integrity.teller import FeedServer, Teller
+from modelbus.chassis.database import Database
 from modelbus.contracts.bus import INTEGRITY
-from running import serving
+from modelbus.contracts.records import Record
+from modelbus.integrity.clients.catalog import Catalog
+from modelbus.integrity.jobs import Audit
+from modelbus.integrity.store.tables import outbox
+from running import SERVICE_TOKEN, eventually, serving
 from servers import FreshDatabase
 from testing_bus import LocalBus
 
@@ -62,3 +68,39 @@ async def ear(nats_client: Client) -> Ear:
         await nats_client.subscribe(subject, cb=listening.take)
     await nats_client.flush()
     return listening
+
+
+type Serve = Callable[..., Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture
+async def serve(database: FreshDatabase, catalog: Teller, catalog_url: str) -> AsyncIterator[Serve]:
+    """Start integrity beside a catalog that holds the given records; nothing that is asked here needs a bus."""
+    async with AsyncExitStack() as running:
+
+        async def begin(*records: Record) -> httpx.AsyncClient:
+            for record in records:
+                catalog.commit(record)
+            http = await running.enter_async_context(running_integrity(database, "nats://127.0.0.1:9", catalog_url))
+
+            async def is_loaded() -> bool:
+                return "index" not in (await http.get("/health/ready")).json()["missing"]
+
+            await eventually(is_loaded)
+            return http
+
+        yield begin
+
+
+@pytest.fixture
+async def integrity_database(database: FreshDatabase) -> AsyncIterator[Database]:
+    made = Database(database.url("integrity"), service="integrity", outbox=outbox)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def audit(integrity_database: Database, catalog_url: str) -> AsyncIterator[Audit]:
+    headers = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
+    async with httpx.AsyncClient(base_url=catalog_url, headers=headers) as client:
+        yield Audit(integrity_database, Catalog(client))

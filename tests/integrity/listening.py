@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from modelbus.contracts.bus import CATALOG, INTEGRITY_HEARS_CATALOG
 from modelbus.contracts.event import read_event
 from modelbus.contracts.references import ReferenceRestored, ReferenceStale
 from modelbus.integrity.app import create_app
@@ -43,6 +45,17 @@ async def ready(http: httpx.AsyncClient) -> None:
         return True
 
     await eventually(is_ready)
+
+
+async def everything_is_heard(client: Client) -> None:
+    """Wait until nothing that the catalog told waits for integrity."""
+    context = client.jetstream()
+
+    async def is_heard() -> bool:
+        info = await context.consumer_info(CATALOG.name, INTEGRITY_HEARS_CATALOG.durable)
+        return bool(info.num_pending == 0 and info.num_ack_pending == 0)
+
+    await eventually(is_heard, within_s=60.0)
 
 
 class Ear:

@@ -279,4 +279,8 @@ class FeedServer:
         async def answer(request: Request) -> Response:
             return self.catalog.answer(request)
 
-        return Starlette(routes=[Route("/api/v1/head", answer), Route("/api/v1/snapshot", answer)])
+        async def refuse(_request: Request) -> Response:
+            return Response(status_code=503 if self.catalog.is_away else 404)
+
+        feed = [Route("/api/v1/head", answer), Route("/api/v1/snapshot", answer)]
+        return Starlette(routes=[*feed, Route("/{rest:path}", refuse, methods=["GET", "PATCH"])])

@@ -1,18 +1,13 @@
 """What administrators ask of integrity, and what they are told when they ask wrongly."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
 
-from integrity.listening import running_integrity
-from integrity.teller import Teller, a_chain, a_complexity, a_model, a_scope, a_source
-from modelbus.contracts.records import Record
-from running import SERVICE_TOKEN, eventually
-from servers import FreshDatabase
+from integrity.teller import a_chain, a_complexity, a_model, a_scope, a_source
+from running import SERVICE_TOKEN
 
 
 async def items(http: httpx.AsyncClient, path: str, **query: Any) -> list[dict[str, Any]]:
@@ -23,25 +18,6 @@ async def items(http: httpx.AsyncClient, path: str, **query: Any) -> list[dict[s
 
 
 type Serve = Callable[..., Awaitable[httpx.AsyncClient]]
-
-
-@pytest.fixture
-async def serve(database: FreshDatabase, catalog: Teller, catalog_url: str) -> AsyncIterator[Serve]:
-    """Start integrity beside a catalog that holds the given records; nothing that is asked here needs a bus."""
-    async with AsyncExitStack() as running:
-
-        async def begin(*records: Record) -> httpx.AsyncClient:
-            for record in records:
-                catalog.commit(record)
-            http = await running.enter_async_context(running_integrity(database, "nats://127.0.0.1:9", catalog_url))
-
-            async def is_loaded() -> bool:
-                return "index" not in (await http.get("/health/ready")).json()["missing"]
-
-            await eventually(is_loaded)
-            return http
-
-        yield begin
 
 
 async def test_findings_are_filtered_by_what_they_say(serve: Serve) -> None:

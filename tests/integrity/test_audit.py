@@ -1,6 +1,5 @@
 """The audit: whatever the stream did not bring comes from the snapshot."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
@@ -15,7 +14,6 @@ from modelbus.contracts.catalog import CatalogReset
 from modelbus.contracts.references import ReferenceStale
 from modelbus.integrity.actions.index import judge_new_day
 from modelbus.integrity.actions.learning import News, learn
-from modelbus.integrity.clients.catalog import Catalog
 from modelbus.integrity.domain import rules
 from modelbus.integrity.domain.errors import FeedUnusableError
 from modelbus.integrity.domain.findings import STALE_KINDS
@@ -23,24 +21,9 @@ from modelbus.integrity.domain.index import Telling
 from modelbus.integrity.jobs import Audit
 from modelbus.integrity.store.findings import list_open
 from modelbus.integrity.store.index import save_judged_on
-from modelbus.integrity.store.tables import outbox
-from running import SERVICE_TOKEN, eventually
+from running import eventually
 from servers import FreshDatabase
 from testing_bus import LocalBus
-
-
-@pytest.fixture
-async def integrity_database(database: FreshDatabase) -> AsyncIterator[Database]:
-    made = Database(database.url("integrity"), service="integrity", outbox=outbox)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def audit(integrity_database: Database, catalog_url: str) -> AsyncIterator[Audit]:
-    headers = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
-    async with httpx.AsyncClient(base_url=catalog_url, headers=headers) as client:
-        yield Audit(integrity_database, Catalog(client))
 
 
 async def open_places(database: Database) -> list[tuple[str, str]]:

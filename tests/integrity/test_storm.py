@@ -10,11 +10,10 @@ import asyncpg
 import pytest
 from nats.aio.client import Client
 
+from integrity.listening import everything_is_heard
 from integrity.teller import Teller, Told, a_chain, a_model, a_source
 from modelbus.chassis.database import plain_dsn
-from modelbus.contracts.bus import CATALOG, INTEGRITY_HEARS_CATALOG
 from modelbus.contracts.catalog import ModelUnavailable
-from running import eventually
 from servers import FreshDatabase
 
 MODELS = 1500
@@ -55,16 +54,6 @@ async def publish(catalog: Teller, told: list[Told]) -> None:
     """Put events on the stream in their order, as quickly as the relay does."""
     for some in batched(told, 200):
         await asyncio.gather(*(catalog.publish(each) for each in some))
-
-
-async def everything_is_heard(client: Client) -> None:
-    context = client.jetstream()
-
-    async def is_heard() -> bool:
-        info = await context.consumer_info(CATALOG.name, INTEGRITY_HEARS_CATALOG.durable)
-        return bool(info.num_pending == 0 and info.num_ack_pending == 0)
-
-    await eventually(is_heard, within_s=60.0)
 
 
 async def stale_chains(database: FreshDatabase) -> list[UUID]:

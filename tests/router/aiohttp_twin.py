@@ -70,9 +70,12 @@ class AiohttpClient:
         for session in self._sessions.values():
             await session.close()
 
-    async def post(self, target: Target, body: bytes, *, until: float) -> "AiohttpAnswer":
+    async def post(
+        self, target: Target, body: bytes, *, until: float, deadlines: Deadlines | None = None
+    ) -> "AiohttpAnswer":
         """Send JSON and answer when the headers have come."""
-        first_byte_at = asyncio.get_running_loop().time() + self._deadlines.first_byte_s
+        limits = deadlines or self._deadlines
+        first_byte_at = asyncio.get_running_loop().time() + limits.first_byte_s
         by, passage = min(first_byte_at, until), SimpleNamespace(is_reused=False)
         try:
             response = await self._send(target, body, by, passage, is_fresh=False)
@@ -82,7 +85,7 @@ class AiohttpClient:
             # The supplier had dropped an idle connection, most likely, which tells nothing about the supplier. A new
             # connection can't be one of those; the prompt may have arrived, so there is no third time.
             response = await self._send(target, body, by, passage, is_fresh=True)
-        return AiohttpAnswer(response, first_byte_at, self._deadlines.stall_s, until)
+        return AiohttpAnswer(response, first_byte_at, limits.stall_s, until)
 
     async def _send(
         self, target: Target, body: bytes, by: float, passage: SimpleNamespace, *, is_fresh: bool

@@ -46,8 +46,8 @@ def two_protocols(simulator: Simulator) -> TwoProtocols:
     seed.credential(anthropic, "sim-anthropic-key-1")
     seed.credential(openai, "sim-openai-key-1")
     claude = seed.source(seed.model(CLAUDE), anthropic, CLAUDE)
-    gpt = seed.source(seed.model(GPT), openai, GPT)
-    seed.source(seed.model("text-embedding-3-small"), openai, "text-embedding-3-small")
+    gpt = seed.source(seed.model(GPT, model_type="multimodal"), openai, GPT)
+    seed.source(seed.model("text-embedding-3-small", model_type="embedding"), openai, "text-embedding-3-small")
     seed.chain("either", claude, gpt)
     return TwoProtocols(seed, claude, gpt)
 

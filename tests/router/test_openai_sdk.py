@@ -384,7 +384,7 @@ async def test_a_recording_is_passed_through_under_the_suppliers_name_of_the_mod
 ) -> None:
     supplier = catalog.seed.supplier("other", simulator.base_url(simulator.openai))
     catalog.seed.credential(supplier, "sim-openai-key-1")
-    catalog.seed.source(catalog.seed.model("hearer"), supplier, "whisper-large")
+    catalog.seed.source(catalog.seed.model("hearer", model_type="audio"), supplier, "whisper-large")
     simulator.openai.misbehave(Fault(body={"text": "hello", "usage": {"type": "duration", "seconds": 3}}))
     sound = b"RIFF\r\n\r\n--not-the-end--\r\n" + bytes(range(256))
 
@@ -411,6 +411,6 @@ async def test_speech_is_passed_through_as_it_comes(sdks: Sdks, simulator: Simul
 
 async def test_what_anthropic_does_not_serve_is_refused_with_the_reason(sdks: Sdks) -> None:
     with pytest.raises(openai.BadRequestError, match="no supplier of") as refused:
-        await sdks.openai.embeddings.create(model=CLAUDE, input="a")
+        await sdks.openai.completions.create(model=CLAUDE, prompt="a")
 
     assert refused.value.param == "model"

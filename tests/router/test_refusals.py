@@ -9,6 +9,7 @@ import pytest
 from modelbus.simulator import Simulator
 from router.routers import KEY, PROMPT, RunningRouter, running_router
 from router.world import World
+from running import SERVICE_TOKEN
 
 GOOD = b'{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]'
 
@@ -201,6 +202,14 @@ async def test_administrative_paths_need_the_administrators_token(router: Runnin
     answer = await router.http.get("/api/v1/cache")
 
     assert answer.status_code == 401
+
+
+async def test_a_services_token_opens_the_state_of_the_cache_and_no_more(router: RunningRouter) -> None:
+    headers = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
+    paths = ("/api/v1/cache", "/api/v1/breakers")
+    answers = [await router.http.get(path, headers=headers) for path in paths]
+
+    assert [answer.status_code for answer in answers] == [200, 403]
 
 
 async def test_half_a_request_that_ends_harms_nobody(router: RunningRouter) -> None:

@@ -3,13 +3,23 @@
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from random import Random
+from uuid import UUID
+from zlib import crc32
 
+import msgspec
 import pytest
 
 from modelbus.chassis.ids import new_id
-from modelbus.router.ledger.spool import Batch, Spool, Spooled, SpoolInUseError
+from modelbus.chassis.messaging import Bus
+from modelbus.router.ledger.entries import AttemptEntry, RequestEntry, Tokens
+from modelbus.router.ledger.ledger import Ledger
+from modelbus.router.ledger.packing import Batch
+from modelbus.router.ledger.spool import Spool, Spooled, SpoolInUseError
+from modelbus.router.settings import Settings
 
 MIB = 1024 * 1024
 
@@ -157,7 +167,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from modelbus.chassis.ids import new_id
-from modelbus.router.ledger.spool import Batch, Spool
+from modelbus.router.ledger.packing import Batch
+from modelbus.router.ledger.spool import Spool
 
 spool = Spool(Path(sys.argv[1]), most_bytes=1024 * 1024)
 spool.open()
@@ -177,3 +188,100 @@ while True:
     assert len(appended) >= 50
     assert found[: len(appended)] == appended
     assert len(found) <= len(appended) + 1
+
+
+def requests_of(count: int) -> list[RequestEntry]:
+    """Make entries as busy routers do: a few models and keys, and everything else of each its own."""
+    chance, known = Random(7), [new_id() for _ in range(40)]
+    now = datetime.now(UTC)
+    return [
+        RequestEntry(
+            id=new_id(),
+            access_key_id=chance.choice(known),
+            asked_for="openai/gpt-4o-mini",
+            is_stream=True,
+            started_at=now + timedelta(microseconds=chance.randrange(10**6)),
+            latency_ms=chance.randrange(100, 9000),
+            status=200,
+            outcome="ok",
+            attempts=[
+                AttemptEntry(
+                    id=new_id(),
+                    number=1,
+                    model_id=chance.choice(known),
+                    source_id=chance.choice(known),
+                    supplier_id=chance.choice(known),
+                    credential_id=chance.choice(known),
+                    started_at=now + timedelta(microseconds=chance.randrange(10**6)),
+                    latency_ms=chance.randrange(100, 9000),
+                    first_token_ms=chance.randrange(50, 2000),
+                    status=200,
+                    outcome="ok",
+                    error=None,
+                    tokens=Tokens(input=chance.randrange(9000), output=chance.randrange(2000)),
+                    cost=Decimal(chance.randrange(10**5)) / 10**7,
+                )
+            ],
+            catalog_revision=12345,
+            consumer_id=chance.choice(known),
+            charge=Decimal(chance.randrange(10**5)) / 10**7,
+        )
+        for _ in range(count)
+    ]
+
+
+async def test_an_hour_without_the_bus_at_a_thousand_a_second_fits_the_default_bound(tmp_path: Path) -> None:
+    """Scaled down: what a second takes on disk, written five times a second as the router does, times 3,600."""
+    spool = an_open_spool(tmp_path, most_bytes=64 * MIB)
+    away = Bus("nats://127.0.0.1:9", service="test")
+    ledger = Ledger(spool, away, router_id="test", run_id=new_id())
+    entries = requests_of(2000)
+    for written in range(10):
+        for entry in entries[written * 200 : (written + 1) * 200]:
+            ledger.record(entry)
+        await ledger.write()
+
+    a_second = on_disk(tmp_path) / 2
+    assert a_second * 3600 < default_of("spool_bytes")
+    assert a_second / 1000 < 180, "as docs/operations.md says"
+    told = [each for batch in drained(spool) for each in msgspec.json.decode(batch.body)["requests"]]
+    assert [UUID(each["id"]) for each in told] == [entry.id for entry in entries]
+
+
+def test_what_goes_beyond_the_bound_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spool = an_open_spool(tmp_path, most_bytes=8000)
+    for _ in range(7):
+        spool.append([a_batch(b'"%s"' % (b"x" * 900))])
+    told = capsys.readouterr().out
+    assert told.count("nearly full") == 1
+    assert "usage is lost" not in told
+    for _ in range(5):
+        spool.append([a_batch(b'"%s"' % (b"x" * 900))])
+
+    assert "usage is lost, the spool is full" in capsys.readouterr().out
+
+
+def test_what_an_earlier_version_wrote_is_read(tmp_path: Path) -> None:
+    body = b'{"requests":[%s]}' % b",".join([b'{"id":1}'] * 500)
+    batch = a_batch(body)
+    rest = b" ".join((str(batch.id).encode(), batch.time.isoformat().encode(), batch.body))
+    (tmp_path / "usage-000000000001.spool").write_bytes(b"%08x %b\n" % (crc32(rest), rest))
+    spool = an_open_spool(tmp_path)
+    late = a_batch(body)
+    spool.append([late])
+
+    assert drained(spool) == [batch, late]
+
+
+@pytest.mark.parametrize("body", [b"%%%", b"QUJD"], ids=["no base 64", "not compressed"])
+def test_a_line_that_can_not_be_unpacked_is_skipped(tmp_path: Path, body: bytes) -> None:
+    rest = b" ".join((str(new_id()).encode(), datetime.now(UTC).isoformat().encode(), body))
+    (tmp_path / "usage-000000000001.spool").write_bytes(b"%08x %b\n" % (crc32(rest), rest))
+    spool = an_open_spool(tmp_path)
+
+    assert drained(spool) == []
+
+
+def default_of(setting: str) -> int:
+    default: int = Settings.model_fields[setting].default
+    return default

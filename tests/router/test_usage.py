@@ -19,7 +19,8 @@ from modelbus.contracts.event import read_event
 from modelbus.contracts.usage import AttemptRecord, RequestRecord, Tokens, UsageRecorded
 from modelbus.router.ledger import entries
 from modelbus.router.ledger.ledger import Ledger
-from modelbus.router.ledger.spool import Batch, Spool
+from modelbus.router.ledger.packing import Batch
+from modelbus.router.ledger.spool import Spool
 from modelbus.simulator import Fault, Simulator
 from router.routers import PROMPT, running_router
 from router.world import World
@@ -132,7 +133,7 @@ async def test_many_requests_travel_in_few_messages(tmp_path: Path, bus: LocalBu
     spool, connection = Spool(tmp_path, most_bytes=1024 * 1024), Bus(bus.url, service="router")
     spool.open()
     connection.start()
-    ledger = Ledger(spool, connection, router_id="r")
+    ledger = Ledger(spool, connection, router_id="r", run_id=new_id())
     made = [an_entry() for _ in range(1000)]
     for entry in made:
         ledger.record(entry)
@@ -164,7 +165,7 @@ class SlowSpool(Spool):
 async def test_usage_that_is_being_written_at_the_end_is_not_written_again(tmp_path: Path) -> None:
     spool = SlowSpool(tmp_path)
     spool.open()
-    ledger = Ledger(spool, Bus("nats://127.0.0.1:9", service="router"), router_id="r")
+    ledger = Ledger(spool, Bus("nats://127.0.0.1:9", service="router"), router_id="r", run_id=new_id())
     entry = an_entry()
     ledger.record(entry)
     writing = asyncio.create_task(ledger.write())
@@ -220,7 +221,7 @@ async def test_what_the_stream_has_not_acknowledged_stays_on_disk(tmp_path: Path
     spool, connection = Spool(tmp_path, most_bytes=1024 * 1024), Bus(bus.url, service="router")
     spool.open()
     connection.start()
-    ledger = Ledger(spool, connection, router_id="r")
+    ledger = Ledger(spool, connection, router_id="r", run_id=new_id())
     ledger.record(an_entry())
     await ledger.write()
     await connection.connected()
@@ -250,3 +251,19 @@ def test_entries_have_the_fields_of_the_contract(record: type[BaseModel], entry:
 
 def _spooled(state_dir: Path) -> int:
     return sum(path.stat().st_size for path in (state_dir / "usage").glob("*.spool"))
+
+
+async def test_a_stale_step_that_was_passed_over_is_told_even_where_nobody_served(
+    world: World, tmp_path: Path, bus: LocalBus
+) -> None:
+    gone = world.seed.model("gone", is_available=False, reason="delisted")
+    first, only = world.seed.chain("first", gone, world.model), world.seed.chain("only", gone)
+    async with listening(bus) as listener, running_router(tmp_path, world.seed, nats_url=bus.url) as router:
+        answers = [await router.complete(model=chain.name) for chain in (first, only)]
+        told = await listener.heard(2)
+
+    assert [answer.status_code for answer in answers] == [200, 503]
+    for chain, request in zip((first, only), told, strict=True):
+        [skipped] = request.skipped
+        assert (skipped.reference_kind, skipped.owner_id, skipped.reason) == ("chain", chain.id, "delisted")
+        assert (skipped.step_id, skipped.target_id) == (chain.steps[0].id, gone.id)

@@ -40,10 +40,10 @@ class CatalogStandIn:
             self._records[record.kind][record.id] = record.model_dump_json().encode()
             await self.tell(CHANGES[record.kind].to(record))
 
-    async def request(self, supplier: SupplierRecord) -> UUID:
+    async def request(self, supplier: SupplierRecord, cause: str = "administrator") -> UUID:
         """Ask for a listing; answers the run's id."""
         run_id = new_id()
-        await self.tell(SyncRequested(run_id=run_id, supplier_id=supplier.id, cause="administrator"))
+        await self.tell(SyncRequested(run_id=run_id, supplier_id=supplier.id, cause=cause))
         return run_id
 
     async def tell(self, event: Event) -> None:

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from nats.js.api import RawStreamMsg
 
 from modelbus.chassis.database import Database
+from modelbus.contracts.catalog import CatalogSynced
 from modelbus.contracts.event import Event, read_event
 from modelbus.contracts.records import SupplierRecord
 from modelbus.simulator import Simulator, running_simulator
@@ -22,7 +23,7 @@ from servers import Databases
 from sync.catalog_stand_in import CatalogStandIn, standing_in
 from testing_bus import local_bus
 
-ENDED = {"fetched", "quarantined", "applied", "refused", "failed"}
+ENDED = {"fetched", "quarantined", "applied", "refused", "failed", "unchanged", "cancelled"}
 
 
 type OpenDatabase = Callable[[], AbstractAsyncContextManager[Database]]
@@ -68,9 +69,15 @@ class RunningSync:
         found: dict[str, Any] = await eventually(look)
         return found
 
-    async def listing_of(self, supplier: SupplierRecord) -> dict[str, Any]:
+    async def listing_of(self, supplier: SupplierRecord, cause: str = "administrator") -> dict[str, Any]:
         """Ask for a listing and wait how it ends."""
-        return await self.run_in(await self.catalog.request(supplier), *ENDED)
+        return await self.run_in(await self.catalog.request(supplier, cause), *ENDED)
+
+    async def applied(self, run: dict[str, Any], **counts: int) -> dict[str, Any]:
+        """Let the catalog apply the listing of the run."""
+        told = dict.fromkeys(("added", "changed", "removed", "held", "unchanged", "changes"), 0) | counts
+        await self.catalog.tell(CatalogSynced(run_id=run["id"], supplier_id=run["supplier_id"], **told))
+        return await self.run_in(run["id"], "applied")
 
     async def told[E: Event](self, event_type: type[E]) -> list[E]:
         """Read the events of a type from the stream, oldest first."""
@@ -119,6 +126,7 @@ async def neighbours(databases: Databases, directory: Path, state_dir: Path) -> 
                 "fetch_deadline_s": 2.0,
                 "fetch_max_bytes": 1024 * 1024,
                 "fetch_tries": 3,
+                "probe_interval_s": 0,
                 "fetch_first_pause_s": 0.02,
             }
             yield Neighbours(catalog, bus, simulator, settings)

@@ -135,7 +135,6 @@ async def test_left_out_entries_are_shown_with_the_run(sync: RunningSync) -> Non
 LIES: dict[str, tuple[Fault, str]] = {
     "html": (Fault(html=True), "answered HTML (text/html; charset=utf-8) instead of JSON"),
     "not JSON by type": (Fault(content_type="image/png"), "answered something else (image/png) instead of JSON"),
-    "empty listing": (Fault(empty_listing=True), "the listing is empty"),
     "no listing": (Fault(body={"ok": True}), "the answer holds no list of models under 'data'"),
     "empty body": (Fault(body="", content_type="application/json"), "the body is empty"),
     "invalid JSON": (Fault(invalid_json=True), "the body is not valid JSON (JSON is malformed"),
@@ -156,7 +155,7 @@ LIES: dict[str, tuple[Fault, str]] = {
     "404": (Fault(status=404), "answered 404 (Not Found)"),
     "redirect": (
         Fault(redirect_to="http://169.254.169.254/latest"),
-        "answered 307, a redirect to http://169.254.169.254/latest; redirects are not followed",
+        "the host 169.254.169.254 leads to",
     ),
     "nothing": (Fault(status=204), "answered 204 (No Content)"),
     "401": (Fault(status=401), "answered 401 (Unauthorized) to a request without credential"),

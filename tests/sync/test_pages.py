@@ -29,6 +29,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 async def list_of(supplier: SupplierRecord, *secrets: str, limits: Limits = LIMITS) -> Fetched:
     suppliers = Suppliers(limits, find_flavours(), ssl.create_default_context())
     answered = await suppliers.fetch_listing(supplier, [OpenCredential(secret, secret) for secret in secrets])
+    assert answered.fetched is not None
     return answered.fetched
 
 

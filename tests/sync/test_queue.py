@@ -65,7 +65,7 @@ async def fail(database: Database, held: Run) -> None:
 async def keep(database: Database, held: Run) -> None:
     listing = listings.normalise(held, [ListedModel(upstream_name="a")], [])
     async with database.transaction() as session:
-        await listings.keep_listing(session, held, listing, left_out=0, attempts=1)
+        await listings.keep_listing(session, held, listings.Arrival(listing, left_out=0, attempts=1))
 
 
 async def find(database: Database, run_id: UUID) -> Run:

@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from collector import Collector, collecting
 from whole import System, whole_system
 
 
 @pytest.fixture(scope="module")
-async def system(public_directory: Path) -> AsyncIterator[System]:
-    """A system with its demonstration, shared by the tests of a module."""
-    async with whole_system(public_directory) as running:
+async def collector() -> AsyncIterator[Collector]:
+    async with collecting() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def system(public_directory: Path, collector: Collector) -> AsyncIterator[System]:
+    """A system with its demonstration, shared by the tests of a module; it traces what callers ask it to trace."""
+    tracing = {"MODELBUS_TRACES_URL": collector.url, "MODELBUS_TRACES_SHARE": "0", "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    async with whole_system(public_directory, **tracing) as running:
         yield running

@@ -127,6 +127,16 @@ async def _equals(ask: Callable[[], Awaitable[list[str]]], expected: list[str]) 
     return await ask() == expected
 
 
+async def synced_runs(system: System) -> list[str]:
+    """Which runs the catalog has told of as applied, one entry for each telling."""
+    connection = await nats.connect(system.endpoints["nats_operator"])
+    context = connection.jetstream()
+    last = (await context.stream_info("CATALOG")).state.last_seq
+    messages = [await context.get_msg("CATALOG", seq=sequence) for sequence in range(1, last + 1)]
+    await connection.close()
+    return [json.loads(each.data or b"")["run_id"] for each in messages if each.subject == "catalog.synced"]
+
+
 async def count_of_models(system: System) -> int:
     database = await asyncpg.connect(system.endpoints["postgres"].rpartition("/")[0] + "/modelbus")
     count: int = await database.fetchval("SELECT count(*) FROM catalog.models WHERE name LIKE 'load/%'")
@@ -228,3 +238,24 @@ async def test_usage_of_answered_requests_reaches_the_stream(system: System) -> 
     await connection.close()
     assert (request["asked_for"], request["outcome"], request["status"]) == ("default-chat", "ok", 200)
     assert request["attempts"][0]["tokens"]["output"] > 0
+
+
+async def test_a_listing_in_whose_midst_sync_and_the_catalog_are_killed_is_applied_once(system: System) -> None:
+    supplier_id = (await system.supplier("openrouter"))["id"]
+    await system.control("openrouter", "listing", {"recording": "2025-04-23"})
+    asked = await system.http("catalog").post(f"/api/v1/suppliers/{supplier_id}/sync")
+    run_id = asked.json()["run_id"]
+    sync = system.http("sync")
+
+    async def run_is(*statuses: str) -> dict[str, Any] | None:
+        answer = await sync.get(f"/api/v1/runs/{run_id}")
+        run: dict[str, Any] = answer.json()
+        return run if answer.status_code == httpx.codes.OK and run["status"] in statuses else None
+
+    await eventually(lambda: run_is("fetching", "fetched", "applied"))
+    await system.kill("catalog", "sync")
+
+    run = await eventually(lambda: run_is("applied"), within_s=60)
+    await system.control("openrouter", "listing", {"recording": "2024-11-10"})
+    assert (run["listed_count"], run["added"]) == (302, 157)
+    assert (await synced_runs(system)).count(run_id) == 1

@@ -52,7 +52,7 @@ async def _topology(settings: BusSettings) -> None:
         max_reconnect_attempts=5,
     )
     try:
-        await topology.ensure(client.jetstream(timeout=10))
+        await topology.ensure(client.jetstream(timeout=10), settings.nats_replicas)
     finally:
         await client.close()
 

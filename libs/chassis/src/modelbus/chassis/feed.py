@@ -16,12 +16,13 @@ import msgspec
 from nats.aio.msg import Msg
 
 from modelbus.chassis.feed_client import FeedClient, FeedUnusableError, HistoryGoneError
+from modelbus.chassis.feed_events import APPLIED_AT_ONCE, BREATH_S, listen
 from modelbus.chassis.last_known_good import Keeper
 from modelbus.chassis.logs import logger
-from modelbus.chassis.loops import is_outage, pause_s
+from modelbus.chassis.loops import pause_s
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.replica import Applied, GapError, Records, Replica
-from modelbus.contracts.bus import CATALOG
+from modelbus.chassis.tracing import span
 from modelbus.contracts.catalog import CatalogHeartbeat
 from modelbus.contracts.envelope import Envelope, MalformedEnvelopeError, read_envelope
 from modelbus.contracts.event import read_event
@@ -41,7 +42,8 @@ class Follower:
     """A copy of the catalog's records of some kinds, kept equal to the truth.
 
     `catalog` is an HTTP client whose base URL and token open the feed. `on_change` is called in the event loop,
-    once per batch, with everything that changed in it; it must not block.
+    once per batch, with everything that changed in it; it must not block. `prepare` is called in a thread with what a
+    snapshot brings, before `on_change` is.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class Follower:
         *,
         kinds: Iterable[str],
         on_change: Callable[[Applied], None],
+        prepare: Callable[[Applied, Snapshot], None] = lambda _applied, _snapshot: None,
         keep: Path | None = None,
     ) -> None:
         self._replica = Replica(frozenset(kinds))
         self._catalog = FeedClient(catalog, self._replica.kinds)
         self._bus = bus
         self._on_change = on_change
+        self._prepare = prepare
         self._keeper = Keeper(keep)
         self.head = 0
         """The newest revision that was heard of, applied or not."""
@@ -66,6 +70,8 @@ class Follower:
         self.alarms = 0
         """Audits that found a difference at equal revision."""
         self._pending: dict[int, Change] = {}
+        self._traces: dict[int, str] = {}
+        """The traces that pending changes belong to, where they belong to any."""
         self._is_held = False
         """True while a snapshot is on its way: what is heard meanwhile waits for it."""
         self._wake = asyncio.Event()
@@ -108,14 +114,15 @@ class Follower:
         snapshot = self._keeper.load()
         if snapshot is None:
             return False
-        self._replace(snapshot)
+        self._replace(snapshot, *self._read(snapshot))
         log.info("last known good is loaded", revision=self.revision)
         return True
 
     async def run(self) -> None:
         """Follow for ever; whatever fails is tried again, and the records stay as they are meanwhile."""
         # Asking goes on beside applying: an answer that takes long must not delay what the bus tells.
-        beside = [asyncio.create_task(self._listen(), name="feed-listen"), asyncio.create_task(self._ask_for_ever())]
+        listening = listen(self._bus, self._heard, lambda: len(self._pending) >= APPLIED_AT_ONCE, self._ask)
+        beside = [asyncio.create_task(listening, name="feed-listen"), asyncio.create_task(self._ask_for_ever())]
         try:
             while True:
                 await self._wait()
@@ -129,31 +136,7 @@ class Follower:
             await asyncio.gather(*beside, return_exceptions=True)
             await self._keeper.close(self._replica.snapshot)
 
-    async def _listen(self) -> None:
-        """Subscribe to every event of the catalog; the callbacks only take notes."""
-        failures = 0
-        while True:
-            client = await self._bus.connected()
-            try:
-                for subject in (*CATALOG.subjects, CatalogHeartbeat.type):
-                    await client.subscribe(subject, cb=self._heard)
-                await client.flush()
-            except Exception as error:
-                if not is_outage(error):
-                    raise
-                failures += 1
-                await asyncio.sleep(pause_s(failures))
-                continue
-            break
-        # The client itself renews the subscriptions after a reconnect; what was missed meanwhile is asked for.
-        reconnects = -1
-        while True:
-            if self._bus.reconnects != reconnects:
-                reconnects = self._bus.reconnects
-                self._ask()
-            await asyncio.sleep(0.5)
-
-    async def _heard(self, message: Msg) -> None:
+    def _heard(self, message: Msg) -> None:
         self._heard_at = time.monotonic()
         try:
             if message.subject == CatalogHeartbeat.type:
@@ -170,6 +153,8 @@ class Follower:
         if envelope.epoch == self.epoch and envelope.revision > self.revision:
             body = msgspec.Raw(envelope.data)
             self._pending[envelope.revision] = Change(envelope.revision, subject, envelope.id, body)
+            if envelope.trace_parent is not None:
+                self._traces[envelope.revision] = envelope.trace_parent
         self._note(envelope.epoch, envelope.revision)
         self._wake.set()
 
@@ -209,6 +194,9 @@ class Follower:
         except (GapError, msgspec.DecodeError) as error:
             log.warning("an event can't be applied, the catalog is asked instead", error=str(error))
             self._must_ask = True
+        if self.revision + 1 in self._pending:
+            self._wake.set()
+            await asyncio.sleep(BREATH_S)
         now = time.monotonic()
         if self._gap_since is not None and now - self._gap_since > GAP_S:
             self._must_ask = True
@@ -221,14 +209,16 @@ class Follower:
             return
         run: list[Change] = []
         revision = self.revision
-        while (change := self._pending.pop(revision + 1, None)) is not None:
+        while len(run) < APPLIED_AT_ONCE and (change := self._pending.pop(revision + 1, None)) is not None:
             run.append(change)
             revision += 1
         if run:
             self._apply(run)
         if self._pending and max(self._pending) <= self.revision:
             self._pending.clear()
-        self._gap_since = None if self.head <= self.revision else self._gap_since or time.monotonic()
+        # What is only waiting for its turn is no gap.
+        is_gap = self.head > self.revision and self.revision + 1 not in self._pending
+        self._gap_since = (self._gap_since or time.monotonic()) if is_gap else None
 
     async def _ask_for_ever(self) -> None:
         """Ask whenever something is missing, and audit now and then."""
@@ -267,17 +257,21 @@ class Follower:
         delta = await self._catalog.changes(self.revision, self.epoch)
         if delta.epoch != self.epoch:
             raise HistoryGoneError
-        # The bus may have told some of them meanwhile.
-        fresh = [change for change in delta.changes if change.revision > self.revision]
-        if fresh:
-            self._apply(fresh)
         self.head = max(self.head, delta.revision)
+        for first in range(0, len(delta.changes), APPLIED_AT_ONCE):
+            # The bus may have told some of them meanwhile.
+            part = delta.changes[first : first + APPLIED_AT_ONCE]
+            if fresh := [change for change in part if change.revision > self.revision]:
+                self._apply(fresh)
+            await asyncio.sleep(BREATH_S)
         return bool(delta.changes) and self.revision < delta.revision
 
     async def _take_snapshot(self) -> None:
         self._is_held = True
         try:
-            self._replace(await self._catalog.snapshot())
+            snapshot = await self._catalog.snapshot()
+            # All of a large catalog takes seconds to read; what is served meanwhile is the state before.
+            self._replace(snapshot, *await asyncio.to_thread(self._read, snapshot))
         finally:
             self._is_held = False
         self._keeper.note_change()
@@ -299,17 +293,35 @@ class Follower:
             log.error("records differ from the truth at equal revision", kinds=wrong, revision=self.revision)
             await self._take_snapshot()
 
-    def _replace(self, snapshot: Snapshot) -> None:
+    def _read(self, snapshot: Snapshot) -> tuple[Replica, Applied]:
+        replica = Replica(self._replica.kinds)
+        applied = replica.replace(snapshot)
+        self._prepare(applied, snapshot)
+        return replica, applied
+
+    def _replace(self, snapshot: Snapshot, replica: Replica, applied: Applied) -> None:
         # What was heard in another epoch bears numbers that mean something else now.
         is_same_epoch = snapshot.epoch == self.epoch
-        applied = self._replica.replace(snapshot)
+        self._replica = replica
         self.head = snapshot.revision
         self._pending = {r: each for r, each in self._pending.items() if is_same_epoch and r > snapshot.revision}
+        self._traces.clear()
         self._gap_since = None
         self.is_loaded = True
         self._on_change(applied)
 
     def _apply(self, changes: list[Change]) -> None:
+        if not self._traces:
+            self._take_over(changes)
+            return
+        causes = [cause for each in changes if (cause := self._traces.pop(each.revision, None))]
+        if not self._pending:
+            self._traces.clear()
+        with span("apply changes", parent=next(iter(causes), None)) as applying:
+            self._take_over(changes)
+            applying.set_attribute("modelbus.revision", self.revision)
+
+    def _take_over(self, changes: list[Change]) -> None:
         applied = self._replica.apply(changes)
         self.head = max(self.head, self.revision)
         if self.head == self.revision and not self._must_ask:

@@ -8,6 +8,7 @@ once may take whatever waits in one transaction.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import bound_contextvars
@@ -30,6 +32,7 @@ from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import is_outage
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.parking import Parking
+from modelbus.chassis.tracing import span
 from modelbus.contracts.bus import Consumer
 from modelbus.contracts.envelope import Envelope, MalformedEnvelopeError, read_envelope
 from modelbus.contracts.event import Event, read_event
@@ -150,7 +153,7 @@ class Hearing:
             return
         if self._must_restart:
             # Remembered until all of it succeeded: half a restart would leave a subscriber that looks well and is deaf.
-            await topology.restore(context, self.consumer)
+            await topology.restore(context, self.consumer, self._bus.replicas)
             await self._subscriber.stop()
             await self._subscriber.start()
             self._must_restart = False
@@ -180,7 +183,7 @@ class Hearing:
             heard = [each for message in messages if (each := self._read(message)) is not None]
             correlations = {each.envelope.correlation_id for each in heard}
             joined = {"correlation_id": correlations.pop()} if len(correlations) == 1 else {}
-            with bound_contextvars(**joined):
+            with bound_contextvars(**joined), self._span_of(heard[0].envelope) if heard else nullcontext():
                 await self._handle_together(heard)
         except Exception as error:  # noqa: BLE001 - each is handled alone next, and that decides
             if not is_outage(error):
@@ -215,8 +218,22 @@ class Hearing:
             await self._park(message, None, repr(error), tries=1)
             return
         correlation_id = envelope.correlation_id or str(envelope.id)
-        with bound_contextvars(event_id=str(envelope.id), event_type=envelope.type, correlation_id=correlation_id):
+        with (
+            bound_contextvars(event_id=str(envelope.id), event_type=envelope.type, correlation_id=correlation_id),
+            self._span_of(envelope),
+        ):
             await self._handle_or_retry(message, envelope)
+
+    def _span_of(self, envelope: Envelope) -> AbstractContextManager[Any]:
+        """Go on with the trace of whoever caused the event."""
+        attributes = {
+            "messaging.system": "nats",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": self.consumer.stream.name,
+            "messaging.consumer.group.name": self.consumer.durable,
+            "messaging.message.id": str(envelope.id),
+        }
+        return span(f"process {envelope.type}", SpanKind.CONSUMER, parent=envelope.trace_parent, attributes=attributes)
 
     async def _handle_or_retry(self, message: Msg, envelope: Envelope) -> None:
         try:

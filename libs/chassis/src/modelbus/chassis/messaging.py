@@ -32,8 +32,10 @@ class PlainBusError(OSError):
 class Bus:
     """A service's connection to NATS; absent NATS delays nothing but what needs it."""
 
-    def __init__(self, url: str | BusAccess, *, service: str) -> None:
+    def __init__(self, url: str | BusAccess, *, service: str, replicas: int = 1) -> None:
         access = bus_access(url) if isinstance(url, str) else url
+        self.replicas = replicas
+        """On how many nodes a stream is kept that has to be made anew."""
         self.inbox_prefix = access.inbox_prefix
         self._needs_tls = access.needs_tls
         self._connected = asyncio.Event()
@@ -67,7 +69,7 @@ class Bus:
         Raises:
             ValueError: they contradict one another, or name a file that is none.
         """
-        return cls(settings.access(), service=service)
+        return cls(settings.access(), service=service, replicas=settings.nats_replicas)
 
     def start(self) -> None:
         """Connect in the background and start every subscriber once connected."""

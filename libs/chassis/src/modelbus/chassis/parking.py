@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request, params
 from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.chassis.callers import Caller
 from modelbus.chassis.database import Database
@@ -109,6 +110,15 @@ class Parking:
             items=[_view(row) for row in rows[:limit]], next_cursor=str(rows[limit - 1].id) if more else None
         )
 
+    async def show(self, parked_id: UUID) -> ParkedView:
+        """Show a message.
+
+        Raises:
+            NotParkedError: nothing is parked under that id.
+        """
+        async with self._in.reading() as session:
+            return _view(await self._find(session, parked_id))
+
     async def retry(self, parked_id: UUID, by: Asked) -> None:
         """Handle the message again and forget it if that succeeds.
 
@@ -117,9 +127,7 @@ class Parking:
             RetryFailedError: it failed again.
         """
         async with self._in.reading() as session:
-            row = (await session.execute(sa.select(self.rows).where(self.rows.c.id == parked_id))).one_or_none()
-        if row is None:
-            raise NotParkedError(f"no parked message {parked_id}")
+            row = await self._find(session, parked_id)
         try:
             await self._retries[row.consumer](row.headers, row.body)
         except Exception as error:  # whatever the handler raises is the answer to the administrator
@@ -138,6 +146,12 @@ class Parking:
             if (await session.execute(gone)).one_or_none() is None:
                 raise NotParkedError(f"no parked message {parked_id}")
 
+    async def _find(self, session: AsyncSession, parked_id: UUID) -> Any:
+        row = (await session.execute(sa.select(self.rows).where(self.rows.c.id == parked_id))).one_or_none()
+        if row is None:
+            raise NotParkedError(f"no parked message {parked_id}")
+        return row
+
     @property
     def _in(self) -> Database:
         assert self._database is not None  # noqa: S101 - keep_in() is part of assembly
@@ -151,6 +165,11 @@ class Parking:
         async def list_parked(limit: int = 50, cursor: UUID | None = None) -> ParkedPage:
             """List messages that could not be handled, newest first."""
             return await self.list_parked(max(1, min(limit, 200)), cursor)
+
+        @routes.get("/{parked_id}")
+        async def show_parked(parked_id: UUID) -> ParkedView:
+            """Show a message that could not be handled."""
+            return await self.show(parked_id)
 
         @routes.post("/{parked_id}/retry", status_code=204)
         async def retry_parked(parked_id: UUID, request: Request) -> None:

@@ -19,17 +19,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from modelbus.chassis import auth, health, openapi, problems
+from modelbus.chassis import metrics as metrics_page
+from modelbus.chassis.connections import Connection, Patience
 from modelbus.chassis.database import Database
 from modelbus.chassis.idempotency import claim_for
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.logs import configure_logs, logger
 from modelbus.chassis.loops import stop
 from modelbus.chassis.memory import settle
+from modelbus.chassis.metrics import Counting, Metrics, Requests
 from modelbus.chassis.outbox import committed_revision
 from modelbus.chassis.settings import ServiceSettings
+from modelbus.chassis.tracing import HEADER, joined, start_tracing
 
 REQUEST_ID = "x-request-id"
 REVISION = "x-modelbus-revision"
+TRACE_HEADER = HEADER.encode()
 LONGEST_REQUEST_ID = 128
 EXIT_JOB_FAILED = 70
 
@@ -81,7 +86,8 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = dict(scope["headers"]).get(REQUEST_ID.encode(), b"").decode("latin-1")
+        headers = dict(scope["headers"])
+        given = headers.get(REQUEST_ID.encode(), b"").decode("latin-1")
         request_id = given if 0 < len(given) <= LONGEST_REQUEST_ID and given.isprintable() else str(new_id())
         state = scope.setdefault("state", {})
 
@@ -91,13 +97,13 @@ class RequestContext:
             nonlocal is_answered
             if message["type"] == "http.response.start":
                 is_answered = True
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
+                answered = MutableHeaders(scope=message)
+                answered[REQUEST_ID] = request_id
                 if state.get("revision") is not None:
-                    headers[REVISION] = str(state["revision"])
+                    answered[REVISION] = str(state["revision"])
             await send(message)
 
-        with bound_contextvars(request_id=request_id):
+        with bound_contextvars(request_id=request_id, **joined(headers.get(TRACE_HEADER, b"").decode("latin-1"))):
             try:
                 await self._app(scope, receive, send_with_ids)
             except Exception as error:
@@ -139,7 +145,7 @@ class BodyLimit:
         await self._app(scope, receive_within_limit, send)
 
 
-def build(  # noqa: PLR0913 - the nine things in which services differ
+def build(  # noqa: PLR0913 - the ten things in which services differ
     *,
     title: str,
     description: str,
@@ -150,6 +156,7 @@ def build(  # noqa: PLR0913 - the nine things in which services differ
     door: auth.Door = auth.Door(),  # noqa: B008 - frozen
     larger_bodies: Mapping[str, int] = MappingProxyType({}),
     examples: Mapping[str, Any] = MappingProxyType({}),
+    metrics: Metrics = Metrics(),  # noqa: B008 - holds nothing that changes
 ) -> FastAPI:
     """Build the app with ids, auth, limits, problems and health; the service adds its routes."""
     app = FastAPI(
@@ -159,6 +166,8 @@ def build(  # noqa: PLR0913 - the nine things in which services differ
         # Pages that load scripts from elsewhere have no place beside an administrator's token; /openapi.json stays.
         docs_url=None,
         redoc_url=None,
+        # Spans of requests alone: figures are ours, and what went wrong is in our logs, without what was sent.
+        telemetry={"metrics": False, "logs": False, "operation_spans": False},
     )
     app.openapi = partial(openapi.describe, app, examples)  # type: ignore[method-assign]
     app.router.routes.extend(health.routes(checks).routes)
@@ -173,6 +182,9 @@ def build(  # noqa: PLR0913 - the nine things in which services differ
         door=door,
     )
     app.add_middleware(RequestContext)
+    requests = Requests(title.removeprefix("Modelbus "))
+    app.add_middleware(Counting, requests=requests)
+    app.router.routes.extend(metrics_page.routes(metrics, requests, settings.metrics_token).routes)
     return app
 
 
@@ -202,6 +214,7 @@ async def running(jobs: Mapping[str, Awaitable[None]]) -> AsyncIterator[None]:
 def start[S: ServiceSettings](create_app: Callable[[S], Any], settings: S, *, name: str) -> None:
     """Configure the logs, assemble the service, and serve it until it is told to stop."""
     configure_logs(name, settings.log_level, settings.log_format)
+    start_tracing(settings, name)
     serve(create_app(settings), settings)
 
 
@@ -219,7 +232,7 @@ def serve(app: Any, settings: ServiceSettings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=partial(Connection, patience=Patience(settings.head_s)),  # type: ignore[arg-type]  # a class in all but name
         proxy_headers=False,
         server_header=False,
         access_log=False,

@@ -18,6 +18,8 @@ class BusSettings(Environment):
     nats_password: SecretStr | None = None
     nats_ca_file: Path | None = None
     """Certificates of the authorities that sign the servers' ones; where set, a server without TLS is refused."""
+    nats_replicas: int = Field(default=1, ge=1, le=5)
+    """On how many nodes of a cluster each stream is kept; 3 where there are three."""
 
     def access(self) -> BusAccess:
         """Answer it all together.
@@ -29,7 +31,16 @@ class BusSettings(Environment):
         return bus_access(self.nats_url, user=self.nats_user, password=password, ca_file=self.nats_ca_file)
 
 
-class ServiceSettings(BusSettings):
+class TraceSettings(Environment):
+    """Where spans are told."""
+
+    traces_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    """OTLP over HTTP, without `/v1/traces`; where it is not set nothing is told."""
+    traces_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of the traces that begin here; who goes on with a trace of others does as they decided."""
+
+
+class ServiceSettings(BusSettings, TraceSettings):
     """Settings that all services share; read from `MODELBUS_*`."""
 
     host: str = "127.0.0.1"
@@ -44,7 +55,11 @@ class ServiceSettings(BusSettings):
     log_format: Literal["json", "pretty"] = "json"
     shutdown_s: float = Field(default=8.0, gt=0)
     """Seconds that running requests get to end after SIGTERM."""
+    metrics_token: SecretStr | None = Field(default=None, min_length=16)
+    """Bearer token that opens /metrics; without one everybody may read it who can reach it."""
     max_body_bytes: int = Field(default=1024 * 1024, gt=0)
+    head_s: float = Field(default=15.0, gt=0)
+    """Longest wait for a caller's request to begin and for the end of its headers."""
 
 
 class DatabaseSettings(Environment):

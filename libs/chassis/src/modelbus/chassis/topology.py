@@ -21,8 +21,8 @@ ADVISORIES_BYTES = 16 * 1024 * 1024
 log = logger(__name__)
 
 
-def stream_config(stream: Stream) -> StreamConfig:
-    """Say how the stream is kept: on disk, oldest out first, in whole and in order."""
+def stream_config(stream: Stream, replicas: int = 1) -> StreamConfig:
+    """Say how the stream is kept: on disk, on so many nodes, oldest out first, in whole and in order."""
     return StreamConfig(
         name=stream.name,
         subjects=stream.subjects,
@@ -32,6 +32,7 @@ def stream_config(stream: Stream) -> StreamConfig:
         max_bytes=stream.max_bytes,
         duplicate_window=DUPLICATE_WINDOW_S,
         allow_direct=True,
+        num_replicas=replicas,
     )
 
 
@@ -51,33 +52,39 @@ def consumer_config(consumer: Consumer) -> ConsumerConfig:
     )
 
 
-async def ensure(context: JetStreamContext) -> None:
+async def ensure(context: JetStreamContext, replicas: int = 1) -> None:
     """Create or update every stream and consumer; what is as it should be is not touched."""
-    for wanted in _stream_configs():
+    for wanted in _stream_configs(replicas):
         found = await _found_or_created(context, wanted)
-        if (found.subjects, found.max_bytes) != (wanted.subjects, wanted.max_bytes):
+        if _altered(found) != _altered(wanted):
             await context.update_stream(wanted)
             log.info("stream updated", stream=wanted.name)
     for consumer in CONSUMERS:
         await _ensure_consumer(context, consumer)
 
 
-async def restore(context: JetStreamContext, consumer: Consumer) -> None:
+async def restore(context: JetStreamContext, consumer: Consumer, replicas: int = 1) -> None:
     """Create the streams that are lost and this consumer; a service may do no more, whatever its version wants."""
-    for wanted in _stream_configs():
+    for wanted in _stream_configs(replicas):
         await _found_or_created(context, wanted)
     await _ensure_consumer(context, consumer)
 
 
-def _stream_configs() -> list[StreamConfig]:
+def _altered(config: StreamConfig) -> tuple[object, ...]:
+    """Answer what the step brings up to date."""
+    return config.subjects, config.max_bytes, config.num_replicas or 1
+
+
+def _stream_configs(replicas: int) -> list[StreamConfig]:
     advisories = StreamConfig(
         name=ADVISORIES_STREAM,
         subjects=[ADVISORIES],
         storage=StorageType.FILE,
         discard=DiscardPolicy.OLD,
         max_bytes=ADVISORIES_BYTES,
+        num_replicas=replicas,
     )
-    return [*map(stream_config, STREAMS), advisories]
+    return [*(stream_config(stream, replicas) for stream in STREAMS), advisories]
 
 
 async def _found_or_created(context: JetStreamContext, wanted: StreamConfig) -> StreamConfig:

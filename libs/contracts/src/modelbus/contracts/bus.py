@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from modelbus.contracts import catalog, references, sync, usage
+from modelbus.contracts import catalog, health, references, sync, usage
 from modelbus.contracts.event import Event
 
 GIB = 1024**3
@@ -17,6 +17,13 @@ class Stream:
     events: tuple[type[Event], ...]
     max_bytes: int
     """Oldest messages go first beyond this size, so the last one, the relay's cursor, always stays."""
+    more_tellers: tuple[str, ...] = ()
+    """Who tells beside the teller; only where order between them means nothing."""
+
+    @property
+    def tellers(self) -> tuple[str, ...]:
+        """Name every service that tells on it."""
+        return (self.teller, *self.more_tellers)
 
     @property
     def subjects(self) -> list[str]:
@@ -53,10 +60,17 @@ INTEGRITY = Stream(
     max_bytes=GIB // 16,
 )
 USAGE = Stream(name="USAGE", teller="router", events=(usage.UsageRecorded,), max_bytes=GIB)
+HEALTH = Stream(
+    name="HEALTH",
+    teller="sync",
+    events=(health.SourceHealthChanged,),
+    max_bytes=GIB // 64,
+    more_tellers=("router",),
+)
 ADVISORIES_STREAM = "ADVISORIES"
 ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
 
-STREAMS: tuple[Stream, ...] = (CATALOG, SYNC, INTEGRITY, USAGE)
+STREAMS: tuple[Stream, ...] = (CATALOG, SYNC, INTEGRITY, USAGE, HEALTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,8 @@ SYNC_HEARS_CATALOG = Consumer(
 )
 CATALOG_HEARS_SYNC = Consumer(durable="catalog", stream=SYNC, events=(sync.ListingFetched,), ack_wait_s=120.0)
 CATALOG_HEARS_USAGE = Consumer(durable="catalog-usage", stream=USAGE, events=(usage.UsageRecorded,))
+CATALOG_HEARS_HEALTH = Consumer(durable="catalog-health", stream=HEALTH, events=(health.SourceHealthChanged,))
+SYNC_HEARS_USAGE = Consumer(durable="sync-usage", stream=USAGE, events=(usage.UsageRecorded,))
 INTEGRITY_HEARS_CATALOG = Consumer(
     durable="integrity",
     stream=CATALOG,
@@ -104,10 +120,14 @@ INTEGRITY_HEARS_CATALOG = Consumer(
         catalog.CatalogReset,
     ),
 )
+INTEGRITY_HEARS_USAGE = Consumer(durable="integrity-usage", stream=USAGE, events=(usage.UsageRecorded,))
 
 CONSUMERS: tuple[Consumer, ...] = (
     SYNC_HEARS_CATALOG,
     CATALOG_HEARS_SYNC,
     CATALOG_HEARS_USAGE,
+    CATALOG_HEARS_HEALTH,
+    SYNC_HEARS_USAGE,
     INTEGRITY_HEARS_CATALOG,
+    INTEGRITY_HEARS_USAGE,
 )

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from modelbus.contracts.bus import ADVISORIES_STREAM, CATALOG, CONSUMERS, STREAMS, Consumer, Stream
+from modelbus.contracts.bus import ADVISORIES_STREAM, CATALOG, CONSUMERS, STREAMS, USAGE, Consumer, Stream
 from modelbus.contracts.catalog import CatalogHeartbeat
+from modelbus.contracts.limits import LimitsDrawn
 
 SERVICES = ("catalog", "sync", "router", "integrity")
 OPERATOR = "operator"
@@ -13,6 +14,8 @@ SUBSCRIBER = "subscriber"
 """For other teams: hears, tells nothing."""
 
 HEARTBEAT = CatalogHeartbeat.type
+AMONG_ROUTERS = LimitsDrawn.type
+"""Told by routers to routers, and of use to nobody else."""
 FOLLOWERS = ("sync", "router")
 """Services with a copy of the catalog, which hear all of it beside the feed."""
 SEALED = ("credential", "access_key")
@@ -64,7 +67,7 @@ def team(name: str, stream: Stream) -> BusUser:
 
 
 def _service(name: str) -> BusUser:
-    told = tuple(stream for stream in STREAMS if stream.teller == name)
+    told = tuple(stream for stream in STREAMS if name in stream.tellers)
     heard = tuple(consumer for consumer in CONSUMERS if consumer.hearer == name)
     publish = [subject for stream in told for subject in stream.subjects]
     publish += [subject for stream in told for subject in _place(stream)]
@@ -74,6 +77,10 @@ def _service(name: str) -> BusUser:
     if heard:
         publish += _lost_streams()
     followed = (*CATALOG.subjects, HEARTBEAT) if name in FOLLOWERS else ()
+    if name == USAGE.teller:
+        # Routers sum up what all of them told: read without a consumer, so that there is nothing to steer.
+        publish += [AMONG_ROUTERS, f"$JS.API.DIRECT.GET.{USAGE.name}"]
+        followed += (AMONG_ROUTERS,)
     return BusUser(name, tuple(dict.fromkeys(publish)), (f"{inbox_prefix(name)}.>", *followed))
 
 

@@ -49,14 +49,14 @@ class ModelChanged(RecordChanged[records.ModelRecord]):
     """A model was created, changed or deleted, or its availability flipped."""
 
     type: ClassVar[str] = "model.changed"
-    version: ClassVar[str] = "1-1"
+    version: ClassVar[str] = "1-2"
 
 
 class SourceChanged(RecordChanged[records.SourceRecord]):
     """A source was created, changed or deleted, or its availability flipped."""
 
     type: ClassVar[str] = "source.changed"
-    version: ClassVar[str] = "1-2"
+    version: ClassVar[str] = "1-3"
 
 
 class ChainChanged(RecordChanged[routing.ChainRecord]):
@@ -77,7 +77,7 @@ class ScopeChanged(RecordChanged[routing.ScopeRecord]):
     """A scope was created, changed or deleted."""
 
     type: ClassVar[str] = "scope.changed"
-    version: ClassVar[str] = "1-1"
+    version: ClassVar[str] = "1-2"
 
 
 class StrategyChanged(RecordChanged[routing.StrategyRecord]):
@@ -188,11 +188,14 @@ class SyncRequested(Event):
     """An administrator, or a new credential, asks for a listing of a supplier."""
 
     type: ClassVar[str] = "sync.requested"
+    version: ClassVar[str] = "1-1"
 
     run_id: UUID
     supplier_id: UUID
     cause: str
     """`administrator` or `credential`."""
+    requested_by: str | None = None
+    """Who asked, or brought the credential, by name."""
 
     def about(self) -> UUID:
         """Answer the run's id."""

@@ -153,6 +153,8 @@ class ModelRecord(Record):
     category_ids: list[UUID] = Field(default_factory=list)
     tag_ids: list[UUID] = Field(default_factory=list)
     """Tags given by hand and by rule."""
+    modalities: str | None = None
+    """What goes in and what comes out, as in `text+image->text`; None is unknown."""
 
 
 Price = Annotated[Decimal, Field(ge=0, lt=1_000_000_000, allow_inf_nan=False)]
@@ -203,6 +205,8 @@ class SourceRecord(Record):
     """From when on the supplier does not serve it, as its listing says."""
     replacement: str | None = None
     """The upstream name of what the supplier would have used instead."""
+    cost_origin: str = "listing"
+    """Who said what it costs: `listing`, `administrator`, or `metadata` where a file tells it in a listing's place."""
 
 
 class PriceRecord(Record):

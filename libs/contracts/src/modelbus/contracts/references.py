@@ -23,8 +23,8 @@ class _ReferenceEvent(Event):
     target_id: UUID
     kind: str = ""
     """What was found: `dead`, `degraded`, `single_point`, `same_supplier_only`, `capability_mismatch`, `cost_jump`,
-    `duplicate_step`, `cycle`, `retiring_soon`, `pending_price`, `orphaned_price`, `negative_margin`; empty where an
-    older teller did not say, which found `dead` and `degraded` only."""
+    `duplicate_step`, `cycle`, `retiring_soon`, `pending_price`, `orphaned_price`, `negative_margin`, `unflagged_skip`;
+    empty where an older teller did not say, which found `dead` and `degraded` only."""
     where: str = ""
     """Holder and place in one, readable: `chain 'prod-chat', step 2`."""
     evidence: dict[str, Any] = Field(default_factory=dict)

@@ -55,7 +55,7 @@ class ClassifierRecord(BaseModel):
     thresholds: list[float]
     """Scores from 0 to 1, growing, at which `easy`, `medium`, `hard` and `expert` begin."""
     is_sticky: bool
-    """A conversation keeps the level that its first request had."""
+    """A conversation keeps its level, unless a harder request raises it."""
     judge_model_id: UUID | None = None
     """A model that is asked for the level; without an answer in time the local classifier decides."""
     judge_timeout_ms: int | None = None
@@ -110,3 +110,5 @@ class ScopeRecord(Record):
     """What it stands for in the business: `tenant`, `module`, `prompt` ..."""
     strategy_id: UUID | None = None
     """How a source is chosen among its models; None takes the router's default."""
+    response_cache_s: int | None = None
+    """For how many seconds an answer may be given again to the same request; None for never."""

@@ -5,8 +5,13 @@ from typing import Any
 from modelbus.contracts.bus import STREAMS
 from modelbus.contracts.catalog import CatalogHeartbeat
 from modelbus.contracts.event import Event
+from modelbus.contracts.limits import LimitsDrawn
 
-EVENTS: tuple[type[Event], ...] = (*(event for stream in STREAMS for event in stream.events), CatalogHeartbeat)
+EVENTS: tuple[type[Event], ...] = (
+    *(event for stream in STREAMS for event in stream.events),
+    CatalogHeartbeat,
+    LimitsDrawn,
+)
 """Every type of event that is told."""
 
 

@@ -1,6 +1,6 @@
 """What sync tells, and the normalised listing that the catalog reads from it by claim check."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -41,7 +41,7 @@ class ListedModel(BaseModel):
     # A hundred thousand are held at once, and an eleventh field would make each far larger: rare ones go together.
     upstream_name: str
     display_name: str | None = None
-    model_type: str = "language"
+    model_type: str | None = None
     context_window: int | None = None
     max_output_tokens: int | None = None
     cost: CostPrices = CostPrices()
@@ -53,6 +53,30 @@ class ListedModel(BaseModel):
     capabilities: list[str] | None = None
     """What it can do, in the words of the catalog's capabilities (`tools`, `vision` ...), in order."""
     life: Life | None = None
+
+
+class Background(BaseModel):
+    """What a metadata file says of a listed model, for what its listing does not tell; None where it does not say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upstream_name: str
+    file: str | None
+    """The name that the operator gave the file; None where this is only inferred, from the model's name."""
+    entry: str | None = None
+    """What the file calls the model."""
+    is_exact: bool = False
+    """Whether the entry is the model's own, and not merely of that name, or of another state of it."""
+    tells_cost: bool = False
+    """The cost of the listed model comes from here: its listing tells none."""
+    display_name: str | None = None
+    model_type: str | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    modalities: str | None = None
+    capabilities: list[str] | None = None
+    knowledge_cutoff: date | None = None
+    deprecated_at: datetime | None = None
 
 
 class LeftOut(BaseModel):
@@ -72,9 +96,13 @@ class Listing(BaseModel):
     run_id: UUID
     supplier_id: UUID
     digest: str
-    """SHA-256 over the normalised models in order of name, lower-case hexadecimal."""
+    """SHA-256 over the normalised models in order of name, the ignored names and the background; in hexadecimal."""
     models: list[ListedModel]
     left_out: list[LeftOut]
+    ignored: list[str] = []
+    """Upstream names that are listed and that a rule leaves out: what the catalog has of them stays as it is."""
+    background: list[Background] = []
+    """In order of name; of one model what goes before the other comes first."""
 
 
 class ListingFetched(Event):

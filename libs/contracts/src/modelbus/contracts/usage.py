@@ -53,6 +53,23 @@ class AttemptRecord(BaseModel):
     """What the supplier bills for it, in USD, at the prices in force; None where tokens or prices are unknown."""
 
 
+class SkippedRecord(BaseModel):
+    """A place that a request would have come to, and that was passed over because what it names is not available."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reference_kind: str
+    """What refers: `chain`, `complexity`, `strategy` or `scope`."""
+    owner_id: UUID
+    """The id of what refers."""
+    step_id: UUID | None = None
+    """Of a chain: its step."""
+    target_id: UUID
+    """The model or source that is named there."""
+    reason: str
+    """Why it is not available: `deleted`, `delisted`, `disabled` ..."""
+
+
 class RequestRecord(BaseModel):
     """One request of a caller with all its attempts."""
 
@@ -70,12 +87,28 @@ class RequestRecord(BaseModel):
     outcome: str
     attempts: list[AttemptRecord]
     catalog_revision: int
+    consumer_id: UUID | None = None
+    """Who called; the holder of the access key, or whom a token named."""
+    charge: Decimal | None = None
+    """What the consumer is billed, in USD: by the model's own price, else what the supplier bills; None where neither
+    is known."""
+    is_cached: bool = False
+    """The answer was one that had been given before; no supplier was asked."""
+    skipped: list[SkippedRecord] = []
+    """Stale places that it passed over before anybody was asked."""
+    level: str | None = None
+    """How complex it was found to be, `trivial` to `expert`; None where nothing depended on that."""
+    judged_request_id: UUID | None = None
+    """Set where the router itself asked a model how complex a request is: which request. The consumer is not billed."""
 
 
 class UsageRecorded(Event):
     """A batch of requests that ended."""
 
     type: ClassVar[str] = "usage.recorded"
+    version: ClassVar[str] = "1-1"
 
     router_id: str
     requests: list[RequestRecord]
+    run_id: UUID | None = None
+    """The process of the router; another one after each start."""

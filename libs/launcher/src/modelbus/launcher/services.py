@@ -89,8 +89,8 @@ class Line:
             "MODELBUS_SERVICE_TOKEN": self.secrets.service_token,
             "MODELBUS_STATE_DIR": str(state),
         }
-        neighbour = "sync" if name == "catalog" else "catalog"
-        common[f"MODELBUS_{neighbour.upper()}_URL"] = self.settings.url(neighbour)
+        for called in ("sync", "integrity") if name == "catalog" else ("catalog",):
+            common[f"MODELBUS_{called.upper()}_URL"] = self.settings.url(called)
         if name in OPENING_SECRETS:
             common["MODELBUS_MASTER_KEYS"] = self.secrets.master_key
         return self._environment({**common, **self._database(name)})

@@ -27,6 +27,7 @@ from modelbus.catalog.api import (
     credentials,
     export,
     feed,
+    health,
     impact,
     imports,
     model_bulk,
@@ -39,6 +40,7 @@ from modelbus.catalog.api import (
     price_adjustments,
     price_standings,
     prices,
+    provenance,
     roles,
     routing,
     scopes,
@@ -52,8 +54,10 @@ from modelbus.catalog.api import (
     versions,
 )
 from modelbus.catalog.api.examples import EXAMPLES
+from modelbus.catalog.api.figures import of_sources
 from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.problems import STATUSES
+from modelbus.catalog.clients.integrity import IntegrityClient
 from modelbus.catalog.clients.issuer import Issuer
 from modelbus.catalog.clients.sync import SyncClient
 from modelbus.catalog.settings import Settings
@@ -61,9 +65,11 @@ from modelbus.catalog.store.tables import SCHEMA, idempotency, outbox, parking
 from modelbus.chassis import service
 from modelbus.chassis.auth import Door
 from modelbus.chassis.database import Database
+from modelbus.chassis.figures import of_bus, of_hearings, of_parking, of_relay
 from modelbus.chassis.hearing import WATCH_EVERY_S
 from modelbus.chassis.loops import repeat
 from modelbus.chassis.messaging import Bus
+from modelbus.chassis.metrics import Metrics
 from modelbus.chassis.relay import Relay
 from modelbus.chassis.secrets import Vault
 from modelbus.contracts.bus import CATALOG
@@ -72,6 +78,7 @@ ROUTES = (
     impact,
     versions,
     model_labels,
+    provenance,
     price_standings,
     prices,
     price_adjustments,
@@ -82,6 +89,7 @@ ROUTES = (
     model_bulk,
     model_parameters,
     sources,
+    health,
     chains,
     complexity,
     strategies,
@@ -117,8 +125,9 @@ def create_app(settings: Settings) -> FastAPI:
     bus = Bus.of(settings, service=SCHEMA)
     relay = Relay(database, outbox, bus, CATALOG)
     sync = SyncClient(settings.sync_url, settings.service_token.get_secret_value())
+    integrity = IntegrityClient(settings.integrity_url, settings.service_token.get_secret_value())
     the_feed = Feed(database, outbox)
-    hearing, usage = events.listen(sync), events.listen_to_usage()
+    hearing, usage, observed = events.listen(sync), events.listen_to_usage(), events.listen_to_health()
     vault = Vault(settings.master_keys.get_secret_value())
     keys = SigningKeys(database, vault, settings.lifetimes())
     desk = Desk(database, Passwords(), keys, settings.lifetimes())
@@ -127,6 +136,7 @@ def create_app(settings: Settings) -> FastAPI:
     parking.keep_in(database)
     hearing.attach(bus, database, parking)
     usage.attach(bus, database, parking)
+    observed.attach(bus, database, parking)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -134,6 +144,7 @@ def create_app(settings: Settings) -> FastAPI:
         beat = partial(jobs.tell_head, the_feed, bus, outbox)
         tend = partial(jobs.tend_identity, database, keys)
         forget = partial(jobs.forget_history, database, outbox, settings.history_days)
+        follow = partial(jobs.follow_health, database, settings.health_terms())
         label = partial(jobs.tend_labels, database, has_defaults=settings.default_labels)
         async with service.running(
             {
@@ -141,6 +152,8 @@ def create_app(settings: Settings) -> FastAPI:
                 "heartbeat": repeat("heartbeat", beat, every_s=jobs.HEARTBEAT_S, jitter=0),
                 "watch": repeat("watch", hearing.watch, every_s=WATCH_EVERY_S),
                 "watch usage": repeat("watch usage", usage.watch, every_s=WATCH_EVERY_S),
+                "watch health": repeat("watch health", observed.watch, every_s=WATCH_EVERY_S),
+                "health": repeat("health", follow, every_s=jobs.HEALTH_S),
                 "clock": repeat("clock", partial(jobs.let_time_pass, database), every_s=jobs.TIME_PASSES_S),
                 "prices": repeat("prices", partial(jobs.let_prices_turn, database), every_s=jobs.PRICES_TURN_S),
                 "feed": repeat("feed", the_feed.advance, every_s=jobs.ADVANCE_S),
@@ -153,6 +166,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
         await bus.stop()
         await sync.close()
+        await integrity.close()
         if issuer is not None:
             await issuer.close()
         desk.passwords.close()
@@ -168,6 +182,7 @@ def create_app(settings: Settings) -> FastAPI:
             "bus": bus.problem,
             "hearing": hearing.problem,
             "usage": usage.problem,
+            "health": observed.problem,
             "feed": the_feed.problem,
         },
         statuses=STATUSES,
@@ -180,9 +195,18 @@ def create_app(settings: Settings) -> FastAPI:
         ),
         larger_bodies={export.RESTORE: settings.max_document_bytes, imports.PATH: settings.max_import_bytes},
         examples=EXAMPLES,
+        metrics=Metrics(
+            reads=(of_bus(bus),),
+            asks=(
+                of_relay(relay, database, outbox),
+                of_hearings(bus, hearing, usage, observed),
+                of_parking(parking, database),
+                of_sources(database),
+            ),
+        ),
     )
     app.state.database, app.state.feed, app.state.idempotency = database, the_feed, idempotency
-    app.state.selector = Selector(the_feed)
+    app.state.selector, app.state.integrity = Selector(the_feed), integrity
     app.state.vault, app.state.desk, app.state.issuer = vault, desk, issuer
     app.state.trusted_proxies, app.state.public_url = settings.proxies(), settings.public_url
     app.router.routes.extend(paths.in_order(noun.routes for noun in ROUTES).routes)

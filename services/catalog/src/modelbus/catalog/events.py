@@ -2,12 +2,14 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.catalog.actions.health import note_health
 from modelbus.catalog.actions.listings import apply_listing, refuse_listing
 from modelbus.catalog.actions.popularity import count_usage
 from modelbus.catalog.actions.uses import note_uses
 from modelbus.catalog.clients.sync import SyncClient
 from modelbus.chassis.hearing import Heard, Hearing
-from modelbus.contracts.bus import CATALOG_HEARS_SYNC, CATALOG_HEARS_USAGE
+from modelbus.contracts.bus import CATALOG_HEARS_HEALTH, CATALOG_HEARS_SYNC, CATALOG_HEARS_USAGE
+from modelbus.contracts.health import SourceHealthChanged
 from modelbus.contracts.sync import ListingFetched
 from modelbus.contracts.usage import UsageRecorded
 
@@ -37,5 +39,16 @@ def listen_to_usage() -> Hearing:
     async def hear_usage(session: AsyncSession, heard: Heard[UsageRecorded]) -> None:
         await note_uses(session, heard.event)
         await count_usage(session, heard.event, heard.envelope.id, heard.envelope.time)
+
+    return hearing
+
+
+def listen_to_health() -> Hearing:
+    """Build the hearing of the HEALTH stream."""
+    hearing = Hearing(CATALOG_HEARS_HEALTH)
+
+    @hearing.hear(SourceHealthChanged)
+    async def hear_health(session: AsyncSession, heard: Heard[SourceHealthChanged]) -> None:
+        await note_health(session, heard.event)
 
     return hearing

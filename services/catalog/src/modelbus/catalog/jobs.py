@@ -7,12 +7,14 @@ from modelbus.catalog.actions.access_keys import end_graces
 from modelbus.catalog.actions.credentials import end_coolings
 from modelbus.catalog.actions.default_labels import lay_default_labels
 from modelbus.catalog.actions.feed import Feed
+from modelbus.catalog.actions.health import follow_claims, question_the_unclaimed, take_out_unhealthy
 from modelbus.catalog.actions.popularity import forget_usage
 from modelbus.catalog.actions.prices import turn_prices
 from modelbus.catalog.actions.retirement import retire_due_models, retire_due_sources
 from modelbus.catalog.actions.sessions import forget_over
 from modelbus.catalog.actions.signing_keys import SigningKeys
 from modelbus.catalog.actions.tagging import tend_tags
+from modelbus.catalog.domain.health import Terms
 from modelbus.catalog.store.prices import CHARGES, COSTS
 from modelbus.chassis.callers import Caller
 from modelbus.chassis.database import Database
@@ -27,6 +29,7 @@ ADVANCE_S = 1.0
 """The feed keeps up by itself, so that whoever asks after a large change need not wait for it."""
 AUDIT_S = 900.0
 TIME_PASSES_S = 2.0
+HEALTH_S = 1.0
 PRICES_TURN_S = 1.0
 FORGET_S = 3600.0
 TEND_S = 600.0
@@ -55,15 +58,24 @@ async def forget_history(database: Database, outbox: Outbox, days: int) -> None:
         await history.forget_history(session, outbox, days)
     async with database.transaction() as session:
         await forget_usage(session)
+        await question_the_unclaimed(session)
 
 
 async def let_time_pass(database: Database) -> None:
-    """End what has had its time: coolings of credentials, graces of access keys, models and sources that retire."""
-    for end in (end_coolings, end_graces, retire_due_models, retire_due_sources):
+    """End what has had its time: coolings, graces of access keys, models and sources that retire or are down."""
+    for end in (end_coolings, end_graces, retire_due_models, retire_due_sources, take_out_unhealthy):
         more = True
         while more:
             async with database.transaction() as session:
                 more = await end(session)
+
+
+async def follow_health(database: Database, terms: Terms) -> None:
+    """Bring sources to the health that observers see, one supplier after another."""
+    more = True
+    while more:
+        async with database.transaction() as session:
+            more = await follow_claims(session, terms)
 
 
 async def let_prices_turn(database: Database) -> None:

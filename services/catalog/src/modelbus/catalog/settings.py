@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, model_validator
 
 from modelbus.catalog.clients.issuer import IssuerSettings
+from modelbus.catalog.domain.health import Terms
 from modelbus.catalog.domain.sessions import Lifetimes
 from modelbus.chassis.settings import DatabaseSettings, MasterKeySettings, ServiceSettings
 
@@ -20,12 +21,18 @@ class Settings(ServiceSettings, DatabaseSettings, MasterKeySettings):
 
     port: int = Field(default=8000, ge=0, le=65535)
     sync_url: str = "http://127.0.0.1:8002"
+    integrity_url: str = "http://127.0.0.1:8003"
+    """Asked only where somebody saves with `?check=true`."""
     history_days: int = Field(default=7, ge=1)
     """How long the feed can serve changes one by one; after that it takes a snapshot."""
     max_document_bytes: int = Field(default=256 * 1024 * 1024, gt=0)
     """Longest body of a restore."""
     max_import_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
     """Longest body of an import."""
+    unhealthy_after_s: float = Field(default=300.0, ge=0)
+    """A source that is down for so long is out of service until it is well again; 0 leaves it in."""
+    health_expires_s: float = Field(default=900.0, gt=0)
+    """What an observer sees is forgotten when nobody repeats it for so long."""
     admin_token_accepted: bool = True
     """Whether the static token of the administrator opens the catalog; off once there are users."""
     default_labels: bool = True
@@ -75,6 +82,10 @@ class Settings(ServiceSettings, DatabaseSettings, MasterKeySettings):
             session=timedelta(seconds=self.session_s),
             signing_key=timedelta(days=self.signing_key_days),
         )
+
+    def health_terms(self) -> Terms:
+        """Answer what is made of what observers see."""
+        return Terms(timedelta(seconds=self.unhealthy_after_s), timedelta(seconds=self.health_expires_s))
 
     def issuer(self) -> IssuerSettings | None:
         """Answer who the issuer is, if there is one."""

@@ -2,28 +2,47 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 import sqlalchemy as sa
 from fastapi import FastAPI
 
 from modelbus.chassis import service
+from modelbus.chassis.auth import Door
 from modelbus.chassis.database import Database
+from modelbus.chassis.figures import of_bus, of_hearings, of_parking, of_relay
 from modelbus.chassis.hearing import WATCH_EVERY_S
 from modelbus.chassis.loops import repeat
 from modelbus.chassis.messaging import Bus
+from modelbus.chassis.metrics import Metrics
 from modelbus.chassis.parking import Parking
 from modelbus.chassis.relay import Relay
+from modelbus.chassis.tracing import tell_next
 from modelbus.contracts.bus import INTEGRITY
-from modelbus.integrity.api import findings, references, validations
+from modelbus.integrity.api import findings, forecasts, impact, proposals, references, repairs, sweeps, validations
+from modelbus.integrity.api.figures import of_findings
 from modelbus.integrity.api.problems import STATUSES
 from modelbus.integrity.clients.catalog import Catalog
-from modelbus.integrity.events import build_hearing
-from modelbus.integrity.jobs import Audit
+from modelbus.integrity.clients.configuration import Configuration
+from modelbus.integrity.events import build_hearing, listen_to_usage
+from modelbus.integrity.jobs import FORGET_EVERY_S, SKIPS_EVERY_S, Audit, compare_skips, forget
 from modelbus.integrity.settings import Settings
 from modelbus.integrity.store.tables import SCHEMA, outbox
 
 FEED_TIMEOUT_S = 10.0
+ROUTES = (
+    findings.routes,
+    findings.stale_routes,
+    references.routes,
+    repairs.routes,
+    sweeps.routes,
+    forecasts.routes,
+    impact.routes,
+    proposals.routes,
+    validations.routes,
+    validations.chain_routes,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -37,11 +56,17 @@ def create_app(settings: Settings) -> FastAPI:
         headers={"Authorization": f"Bearer {settings.service_token.get_secret_value()}"},
         timeout=FEED_TIMEOUT_S,
     )
+    # Without our token: what is changed there is changed by whoever asks for it.
+    configured = httpx.AsyncClient(
+        base_url=settings.catalog_url, timeout=FEED_TIMEOUT_S, event_hooks={"request": [tell_next]}
+    )
     audit = Audit(database, Catalog(feed))
     parking = Parking(sa.MetaData(schema=SCHEMA))
     parking.keep_in(database)
     hearing = build_hearing(on_reset=audit.look_soon, on_late=audit.catch_up)
+    usage = listen_to_usage()
     hearing.attach(bus, database, parking)
+    usage.attach(bus, database, parking)
     relay = Relay(database, outbox, bus, INTEGRITY)
 
     @asynccontextmanager
@@ -50,12 +75,16 @@ def create_app(settings: Settings) -> FastAPI:
         jobs = {
             "relay": relay.run(),
             "watch": repeat("watch", hearing.watch, every_s=WATCH_EVERY_S),
+            "watch usage": repeat("watch usage", usage.watch, every_s=WATCH_EVERY_S),
+            "skips": repeat("skips", partial(compare_skips, database), every_s=SKIPS_EVERY_S),
+            "forget": repeat("forget", partial(forget, database), every_s=FORGET_EVERY_S),
             "audit": repeat("audit", audit.keep_right, every_s=0),
         }
         async with service.running(jobs):
             yield
         await bus.stop()
         await feed.aclose()
+        await configured.aclose()
         await database.close()
 
     app = service.build(
@@ -67,12 +96,24 @@ def create_app(settings: Settings) -> FastAPI:
             "database": database.problem,
             "bus": bus.problem,
             "hearing": hearing.problem,
+            "usage": usage.problem,
             "index": audit.problem,
         },
         statuses=STATUSES,
+        metrics=Metrics(
+            reads=(of_bus(bus),),
+            asks=(
+                of_relay(relay, database, outbox),
+                of_hearings(bus, hearing, usage),
+                of_parking(parking, database),
+                of_findings(database),
+            ),
+        ),
+        # The catalog asks it when somebody saves.
+        door=Door(for_services=(proposals.PATH,)),
     )
-    app.state.database = database
-    doors = (findings.routes, findings.stale_routes, references.routes, validations.routes, validations.chain_routes)
-    for routes in (*doors, parking.routes()):
+    app.state.database, app.state.configuration = database, Configuration(configured)
+    app.state.audit = audit
+    for routes in (*ROUTES, parking.routes()):
         app.include_router(routes)
     return app

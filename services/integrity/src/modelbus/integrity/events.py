@@ -1,4 +1,4 @@
-"""What integrity hears: every change of what refers and of what is referred to, as much at once as waits."""
+"""What integrity hears: every change of what refers and is referred to, as much at once as waits, and usage."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -8,11 +8,14 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.chassis.hearing import Heard, Hearing
-from modelbus.contracts.bus import INTEGRITY_HEARS_CATALOG
+from modelbus.contracts.bus import INTEGRITY_HEARS_CATALOG, INTEGRITY_HEARS_USAGE
 from modelbus.contracts.catalog import CatalogReset, RecordChanged
 from modelbus.contracts.event import Event
 from modelbus.contracts.feed import RecordChange
+from modelbus.contracts.usage import UsageRecorded
 from modelbus.integrity.actions.learning import News, learn
+from modelbus.integrity.actions.skips import note_skips
+from modelbus.integrity.actions.usage import count_usage
 from modelbus.integrity.domain.errors import UnnumberedEventError
 from modelbus.integrity.domain.index import Telling
 
@@ -39,6 +42,18 @@ def build_hearing(on_reset: Callable[[], None], on_late: Callable[[int], None]) 
         oldest = min(each.envelope.time for each in heard)
         if (datetime.now(UTC) - oldest).total_seconds() > LATE_S:
             on_late(max(each.revision for each in heard))
+
+    return hearing
+
+
+def listen_to_usage() -> Hearing:
+    """Answer the hearing of the USAGE stream."""
+    hearing = Hearing(INTEGRITY_HEARS_USAGE)
+
+    @hearing.hear(UsageRecorded)
+    async def usage_recorded(session: AsyncSession, heard: Heard[UsageRecorded]) -> None:
+        if await count_usage(session, heard.event, heard.envelope.id, heard.envelope.time):
+            await note_skips(session, heard.event)
 
     return hearing
 

@@ -1,4 +1,4 @@
-"""The audit: the index is compared with the catalog at the start, every minute, and when somebody asks for it."""
+"""What is done by the clock: the index is compared with the catalog, skips with findings, old usage is forgotten."""
 
 import asyncio
 import random
@@ -9,8 +9,13 @@ from modelbus.chassis.database import Database
 from modelbus.chassis.logs import logger
 from modelbus.integrity.actions.index import judge_new_day, load_snapshot, read_standing
 from modelbus.integrity.actions.records import FOLLOWED
+from modelbus.integrity.actions.skips import judge_skips
+from modelbus.integrity.actions.sweeps import is_night_due, lock, look, mend, note_night
+from modelbus.integrity.actions.usage import forget_usage
+from modelbus.integrity.actions.validations import loaded_head
 from modelbus.integrity.clients.catalog import Catalog
 from modelbus.integrity.domain.index import Standing, Telling, Verdict, weigh
+from modelbus.integrity.domain.sweeps import Sweep
 
 LOOK_EVERY_S = 60.0
 LOOK_AGAIN_S = 5.0
@@ -18,7 +23,24 @@ LOOK_AGAIN_S = 5.0
 CATCH_UP_EVERY_S = 5.0
 """At most that often a snapshot is taken because we are behind."""
 
+FORGET_EVERY_S = 600.0
+SKIPS_EVERY_S = 5.0
+HEARD_WITHIN_S = 2.0
+"""What was told longer ago than that and is not known has drifted."""
+
 log = logger(__name__)
+
+
+async def compare_skips(database: Database) -> None:
+    """Open findings of places that routers pass over and nobody has found; to be repeated."""
+    async with database.transaction() as session:
+        await judge_skips(session)
+
+
+async def forget(database: Database) -> None:
+    """Let go of usage that nobody looks back to; to be repeated."""
+    async with database.transaction() as session:
+        await forget_usage(session)
 
 
 class Audit:
@@ -63,6 +85,7 @@ class Audit:
         await self.look()
         async with self._database.transaction() as session:
             await judge_new_day(session)
+        await self.sweep_at_night()
         pause_s = LOOK_EVERY_S if self._differed_at is None else LOOK_AGAIN_S
         try:
             async with asyncio.timeout(pause_s * random.uniform(0.9, 1.1)):  # noqa: S311 - spreads load
@@ -89,6 +112,42 @@ class Audit:
             await self._load(keep_newer=verdict is Verdict.MEND)
         self._differed_at = ours.revision if verdict is Verdict.WAIT else None
         self._catch_ups_made = asked
+
+    async def sweep_at_night(self) -> None:
+        """Sweep once a day, at midnight UTC, by whichever replica looks first."""
+        async with self._database.transaction() as session:
+            await note_night(session, is_first=True)
+            is_due = await is_night_due(session)
+        if is_due and self._is_loaded:
+            await self.sweep(None)
+
+    async def sweep(self, by: str | None) -> Sweep | None:
+        """Compare the whole index with the catalog, mend it, and keep what came of it.
+
+        Answers None where another replica has made tonight's sweep meanwhile.
+
+        Raises:
+            IndexNotLoadedError: there is no index yet.
+        """
+        started_at = datetime.now(UTC)
+        snapshot = await self._catalog.snapshot(FOLLOWED)
+        async with self._database.reading() as session:
+            await loaded_head(session)
+            suspects = await look(session, snapshot)
+        if suspects:
+            # What is told on the stream meanwhile was only late.
+            await asyncio.sleep(HEARD_WITHIN_S)
+            snapshot = await self._catalog.snapshot(FOLLOWED)
+        async with self._database.transaction() as session:
+            await lock(session)
+            if by is None and not await is_night_due(session):
+                return None
+            if by is None:
+                await note_night(session)
+            sweep = await mend(session, snapshot, suspects, by, started_at)
+        if sweep.drift:
+            log.error("index had drifted from the catalog", drift=dict(sweep.drift), revision=sweep.revision)
+        return sweep
 
     async def _load(self, *, keep_newer: bool) -> None:
         snapshot = await self._catalog.snapshot(FOLLOWED)

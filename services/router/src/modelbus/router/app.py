@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import httpx
@@ -10,24 +10,54 @@ from fastapi import FastAPI
 from nats.errors import Error as NatsError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from modelbus.chassis import service
+from modelbus.chassis import auth, service
+from modelbus.chassis.figures import of_bus, of_follower
+from modelbus.chassis.ids import new_id
+from modelbus.chassis.logs import logger
+from modelbus.chassis.loops import repeat
 from modelbus.chassis.messaging import Bus
+from modelbus.chassis.metrics import Metrics
+from modelbus.chassis.observing import Tell, teller
 from modelbus.chassis.secrets import Vault
-from modelbus.router.api import cache
+from modelbus.contracts.bus import HEALTH
+from modelbus.contracts.health import SourceHealthChanged
+from modelbus.router.api import breakers as breaking
+from modelbus.router.api import cache, explain
+from modelbus.router.api.figures import of_standing, of_traffic
+from modelbus.router.balance.balancer import Balancer
+from modelbus.router.balance.observing import Observer
 from modelbus.router.cache.copy import CatalogCopy
 from modelbus.router.cache.keyring import Keyring
+from modelbus.router.domain.breakers import Breakers
 from modelbus.router.ingress.body import BodyLimits
 from modelbus.router.ingress.door import PREFIX, Door
+from modelbus.router.ingress.issuer_keys import READ_EVERY_S, PublishedKeys, SharedSecret
+from modelbus.router.ingress.refusals import STATUSES
+from modelbus.router.ingress.tokens import TokenRules, Tokens
 from modelbus.router.jobs import jobs
-from modelbus.router.journey.journeys import Journeys, Limits
+from modelbus.router.journey.calls import Calls
+from modelbus.router.journey.journeys import Journeys
+from modelbus.router.journey.levels import Levels
+from modelbus.router.journey.spans import Spans
 from modelbus.router.ledger.ledger import Ledger
 from modelbus.router.ledger.spool import Spool
+from modelbus.router.limits.budgets import Spending
+from modelbus.router.limits.gate import Gate
+from modelbus.router.limits.registry import Registry
+from modelbus.router.limits.sharing import Sharing
+from modelbus.router.limits.statement import Statement
+from modelbus.router.memo.answers import Answers
+from modelbus.router.memo.memo import Memo
+from modelbus.router.memo.repeats import Repeats
 from modelbus.router.settings import Settings
 from modelbus.router.upstream.client import Deadlines
 from modelbus.router.upstream.http_client import HttpClient
 
 _CATALOG_TIMEOUT_S = 10.0
 _LAST_WORDS_S = 2.0
+_OBSERVE_EVERY_S = 2.0
+
+log = logger(__name__)
 
 
 def create_app(settings: Settings) -> ASGIApp:
@@ -36,14 +66,34 @@ def create_app(settings: Settings) -> ASGIApp:
     feed = _feed(settings)
     catalog = CatalogCopy(feed, bus, keep=settings.state_dir / "catalog.snapshot")
     spool = Spool(settings.state_dir / "usage", most_bytes=settings.spool_bytes)
-    ledger = Ledger(spool, bus, router_id=f"{socket.gethostname()}:{settings.port}")
-    client = HttpClient(
-        Deadlines(settings.connect_s, settings.first_byte_s, settings.stall_s),
-        connections=settings.upstream_connections,
+    run_id = new_id()
+    router_id = f"{socket.gethostname()}:{settings.port}"
+    ledger = Ledger(spool, bus, router_id=router_id, run_id=run_id)
+    registry, spending = Registry(), Spending()
+    sharing = Sharing(registry, bus, catalog, run_id=run_id)
+    statement = Statement(spending, bus, run_id=run_id, keep=settings.state_dir / "spending.json")
+    deadlines = Deadlines(
+        settings.connect_s, settings.first_byte_s, settings.stall_s, settings.first_token_s, settings.total_s
     )
+    client = HttpClient(deadlines, connections=settings.upstream_connections)
+    breakers = Breakers()
+    observer = Observer(breakers, catalog, ledger.tally, router_id=router_id)
+    tell_health: Tell[SourceHealthChanged] = teller(bus, HEALTH, service="router")
     keyring = Keyring(Vault(settings.master_keys.get_secret_value()))
-    journeys = Journeys(client, keyring, Limits(settings.total_s, settings.first_token_s, settings.max_answer_bytes))
-    door = Door(catalog, journeys, ledger, BodyLimits(settings.max_prompt_bytes, settings.body_s))
+    calls = Calls(client, keyring, settings.max_answer_bytes)
+    balancer = Balancer(settings.strategy, breakers)
+    levels = Levels(ledger.record)
+    journeys = Journeys(calls, balancer, deadlines, settings.resends, levels)
+    keys, tokens = _tokens(settings)
+    door = Door(
+        catalog,
+        Memo(journeys, Answers(settings.response_cache_bytes), Repeats()),
+        ledger,
+        Gate(registry, spending),
+        BodyLimits(settings.max_prompt_bytes, settings.body_s),
+        tokens,
+        Spans() if settings.traces_url is not None else None,
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -54,9 +104,21 @@ def create_app(settings: Settings) -> ASGIApp:
             stack.push_async_callback(bus.stop)
             await stack.enter_async_context(feed)
             await stack.enter_async_context(client)
+            if keys is not None:
+                stack.push_async_callback(keys.close)
             stack.push_async_callback(_settle, ledger)
+            statement.load()
+            stack.push_async_callback(_keep, statement)
             catalog.follower.load_kept()
-            await stack.enter_async_context(service.running(jobs(catalog, ledger)))
+            await stack.enter_async_context(
+                service.running(
+                    {
+                        **jobs(catalog, ledger, sharing, statement),
+                        **_reading(keys),
+                        "health": repeat("health", lambda: observer.tell(tell_health), every_s=_OBSERVE_EVERY_S),
+                    }
+                )
+            )
             yield
 
     beside = service.build(
@@ -65,9 +127,21 @@ def create_app(settings: Settings) -> ASGIApp:
         settings=settings,
         lifespan=lifespan,
         checks={"catalog": catalog.follower.problem},
-        statuses={},
+        statuses=STATUSES,
+        door=auth.Door(by_access_key=frozenset({("POST", explain.PATH)}), for_services=(cache.PATH,)),
+        larger_bodies={explain.PATH: settings.max_prompt_bytes},
+        metrics=Metrics(
+            reads=(
+                of_bus(bus),
+                of_follower(catalog.follower),
+                of_traffic(ledger, catalog.supplier_name),
+                of_standing(ledger, breakers),
+            )
+        ),
     )
     beside.include_router(cache.routes(catalog))
+    beside.include_router(breaking.routes(breakers, catalog))
+    beside.include_router(explain.routes(catalog, balancer, levels, door.admit))
     return _beside(door, beside)
 
 
@@ -87,6 +161,34 @@ def _feed(settings: Settings) -> httpx.AsyncClient:
         headers={"Authorization": f"Bearer {settings.service_token.get_secret_value()}"},
         timeout=_CATALOG_TIMEOUT_S,
     )
+
+
+def _tokens(settings: Settings) -> tuple[PublishedKeys | None, Tokens | None]:
+    """Answer what verifies signed tokens, if any are taken, and the keys that are read for it, if there are such."""
+    if settings.jwt_issuer is None or settings.jwt_audience is None:
+        return None, None
+    rules = TokenRules(
+        settings.jwt_issuer,
+        settings.jwt_audience,
+        settings.jwt_consumer_claim,
+        settings.jwt_tier_claim,
+        settings.jwt_scopes_claim,
+    )
+    if settings.jwt_secret is not None:
+        return None, Tokens(rules, SharedSecret(settings.jwt_secret.get_secret_value()))
+    keys = PublishedKeys(str(settings.jwt_jwks_url))
+    return keys, Tokens(rules, keys)
+
+
+def _reading(keys: PublishedKeys | None) -> Mapping[str, Awaitable[None]]:
+    return {} if keys is None else {"issuer-keys": repeat("issuer-keys", keys.refresh, every_s=READ_EVERY_S)}
+
+
+async def _keep(statement: Statement) -> None:
+    try:
+        await statement.save()
+    except OSError as error:
+        log.error("what was spent can't be kept and is summed up again", error=str(error))  # noqa: TRY400
 
 
 async def _settle(ledger: Ledger) -> None:

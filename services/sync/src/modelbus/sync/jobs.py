@@ -5,23 +5,26 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from structlog.contextvars import bound_contextvars
 
 from modelbus.chassis.database import Database
 from modelbus.chassis.last_resort import attempt
 from modelbus.chassis.logs import logger
-from modelbus.chassis.loops import OUTAGES, is_outage, repeat, stop
+from modelbus.chassis.loops import OUTAGES, is_outage, repeat
 from modelbus.chassis.outbox import Outbox
-from modelbus.contracts.sync import ListedModel
-from modelbus.sync.actions import listings, prices, reviews, runs
+from modelbus.sync.actions import listings, runs
+from modelbus.sync.actions.intake import Intake
+from modelbus.sync.clients.answers import Delivery
 from modelbus.sync.clients.catalog import Directory
-from modelbus.sync.clients.suppliers import Answered, Suppliers
-from modelbus.sync.domain.errors import FetchFailedError, LeaseLostError
+from modelbus.sync.domain.errors import LeaseLostError
 from modelbus.sync.domain.runs import CatalogPoint, Run
-from modelbus.sync.domain.suspicions import Thresholds
+from modelbus.sync.store import raw_listings
 
 POLL_S = 1.0
+LOOK_S = 1.0
+"""A worker finds within so long that its run was cancelled, and notes how far it is."""
 OUTBOX_KEPT = timedelta(days=7)
 
 log = logger(__name__)
@@ -33,9 +36,8 @@ class Terms:
 
     lease_s: float
     """Each is held for so long; the lease is renewed while the worker lives."""
-    price_jump_factor: float
-    thresholds: Thresholds
-    """Of the guard."""
+    most_at_once: int
+    """So many may be under way, in whatever replica."""
 
 
 class Worker:
@@ -44,21 +46,19 @@ class Worker:
     def __init__(
         self,
         database: Database,
-        directory: Directory,
-        suppliers: Suppliers,
+        name_of: Callable[[UUID], str | None],
+        intake: Intake,
         *,
         terms: Terms,
         known: Callable[[], CatalogPoint],
         wake: asyncio.Event,
     ) -> None:
         self._database = database
-        self._directory = directory
-        self._suppliers = suppliers
-        self._lease_s = terms.lease_s
+        self._name_of = name_of
+        self._intake = intake
+        self._terms = terms
         self._known = known
         self._wake = wake
-        self._price_jump_factor = terms.price_jump_factor
-        self._thresholds = terms.thresholds
 
     async def work(self) -> None:
         """Do what there is to do, then wait until somebody wakes us, or for a moment; to be repeated."""
@@ -73,17 +73,18 @@ class Worker:
         async with self._database.transaction() as session:
             run = await runs.take_run(
                 session,
-                lease_s=self._lease_s,
+                lease_s=self._terms.lease_s,
                 known=self._known(),
-                name_of=self._directory.name_of,
+                name_of=self._name_of,
+                most_at_once=self._terms.most_at_once,
             )
         if run is None:
             return False
         try:
             with bound_contextvars(correlation_id=str(run.id)):
-                await attempt(self._fetch(run), lambda error: self._own_up(run, error))
+                await attempt(self._bring_to_end(run), lambda error: self._own_up(run, error))
         except LeaseLostError as error:
-            log.warning("a run was taken over by another worker", run_id=str(run.id), error=str(error))
+            log.warning("a run is in other hands", run_id=str(run.id), error=str(error))
         except asyncio.CancelledError:
             # The service stops: nobody need wait until the lease has run out.
             with suppress(LeaseLostError, *OUTAGES):
@@ -100,49 +101,33 @@ class Worker:
         async with self._database.transaction() as session:
             await runs.fail_run(session, run, f"a fault of ours: {type(error).__name__}", attempts=1)
 
-    async def _fetch(self, run: Run) -> None:
+    async def _bring_to_end(self, run: Run) -> None:
+        """Take the listing in while the lease is ours; when it is lost or the run cancelled, nothing more is read."""
+        delivery = Delivery()
+        taking = asyncio.ensure_future(self._intake.take_in(run, delivery))
+        every_s = min(self._terms.lease_s / 3, LOOK_S)
+        renewing = asyncio.ensure_future(repeat("lease", lambda: self._renew(run, delivery), every_s=every_s))
         try:
-            answered = await self._ask(run)
-        except FetchFailedError as error:
-            log.warning("a listing can't be had", run_id=str(run.id), supplier=run.supplier_name, reason=str(error))
-            async with self._database.transaction() as session:
-                await runs.fail_run(session, run, str(error), attempts=error.attempts)
-            return
-        fetched = answered.fetched
-        models = await self._review(run, fetched.models)
-        listing = await asyncio.to_thread(listings.normalise, run, models, fetched.left_out)
-        left_out = len(fetched.left_out)
-        async with self._database.transaction() as session:
-            verdict = await reviews.judge(session, listing, self._thresholds)
-            if verdict.reasons:
-                await reviews.quarantine_listing(
-                    session, run, listing, verdict, left_out=left_out, attempts=answered.attempts
-                )
-            else:
-                await listings.keep_listing(session, run, listing, left_out=left_out, attempts=answered.attempts)
-        if verdict.reasons:
-            log.warning("a listing is quarantined", run_id=str(run.id), reasons=verdict.reasons)
-            return
-        log.info("a listing is fetched", run_id=str(run.id), models=len(listing.models), left_out=left_out)
-
-    async def _review(self, run: Run, models: list[ListedModel]) -> list[ListedModel]:
-        """Hold the prices that are in doubt."""
-        names = [model.upstream_name for model in models]
-        async with self._database.reading() as session:
-            known = await prices.known_prices(session, run.supplier_id, names, self._directory.public_name)
-        return await asyncio.to_thread(prices.review_prices, models, known, self._price_jump_factor)
-
-    async def _ask(self, run: Run) -> Answered:
-        supplier, credentials = self._directory.askable(run.supplier_id)
-        renewing = asyncio.create_task(repeat("lease", lambda: self._renew(run), every_s=self._lease_s / 3))
-        try:
-            return await self._suppliers.fetch_listing(supplier, credentials)
+            await asyncio.wait({taking, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            # The lease ends with the run, so it is no loss where both are done.
+            await (taking if taking.done() else renewing)
         finally:
-            await stop([renewing])
+            for task in (taking, renewing):
+                task.cancel()
+            await asyncio.gather(taking, renewing, return_exceptions=True)
 
-    async def _renew(self, run: Run) -> None:
+    async def _renew(self, run: Run, delivery: Delivery) -> None:
+        pages, size = delivery.pages, delivery.size
         async with self._database.transaction() as session:
-            await runs.renew_lease(session, run, lease_s=self._lease_s)
+            await runs.renew_lease(session, run, lease_s=self._terms.lease_s, pages=pages, size=size)
+
+
+async def fail_stuck(database: Database, longest: timedelta) -> None:
+    """Give up the runs that have not moved for so long; whoever waits for one of them is told."""
+    async with database.transaction() as session:
+        stuck = await runs.fail_stuck_runs(session, longest)
+    for run in stuck:
+        log.error("a run is stuck and given up", run_id=str(run.id), supplier=run.supplier_name, status=run.status)
 
 
 async def schedule_runs(database: Database, directory: Directory, wake: asyncio.Event) -> None:
@@ -156,10 +141,11 @@ async def schedule_runs(database: Database, directory: Directory, wake: asyncio.
         log.info("listings are due", runs=[str(run_id) for run_id in due])
 
 
-async def forget_old(database: Database, outbox: Outbox) -> None:
-    """Delete listings, runs and told events that are no longer needed."""
+async def forget_old(database: Database, outbox: Outbox, *, raw_kept: int = 0) -> None:
+    """Delete listings, runs and told events that are no longer needed; of raw listings all but the last few."""
     async with database.transaction() as session:
         gone_listings = await listings.forget_old_listings(session)
+        await raw_listings.delete_old(session, keep=raw_kept)
         gone_runs = await runs.forget_old_runs(session)
         await outbox.forget(session, before=datetime.now(UTC) - OUTBOX_KEPT)
     if gone_listings or gone_runs:

@@ -28,12 +28,12 @@ async def follow_listing(
 
     A fixed number of statements, however many sources; the caller holds their models, and writes and tells them.
     """
-    retold = [source for source in listed if source.cost != before[source.id].cost]
+    retold = [source for source in listed if _price(source) != _price(before[source.id])]
     if not retold:
         return list(listed)
     held = await prices.schedules_of(session, COSTS, [source.id for source in retold])
     clock = datetime.now(UTC)
-    turns = {source.id: _follow(held[source.id], Amounts.read(source.cost), clock) for source in retold}
+    turns = {source.id: _follow(held[source.id], source, clock) for source in retold}
     await schedules.save_turns(session, COSTS, list(turns.values()))
     return [costing(source, turns[source.id].after) if source.id in turns else source for source in listed]
 
@@ -46,9 +46,14 @@ def costing(source: Source, schedule: Schedule) -> Source:
     return replace(source, cost=told, cost_origin=Origin.LISTING if period is None else period.origin)
 
 
-def _follow(schedule: Schedule, amounts: Amounts, clock: datetime) -> Turn:
+def _follow(schedule: Schedule, source: Source, clock: datetime) -> Turn:
     now = schedule.moment(clock)
-    return Turn(schedule, schedule.at(now).follow(amounts, now, new_id), now)
+    followed = schedule.at(now).follow(Amounts.read(source.cost), now, new_id, source.cost_origin)
+    return Turn(schedule, followed, now)
+
+
+def _price(source: Source) -> tuple[object, str]:
+    return source.cost, source.cost_origin
 
 
 def _first(source: Source) -> Period | None:

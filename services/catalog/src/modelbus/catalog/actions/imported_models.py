@@ -18,9 +18,10 @@ from modelbus.catalog.domain.errors import AlreadyExistsError
 from modelbus.catalog.domain.import_files import RawEntry
 from modelbus.catalog.domain.imports import Line, Outcome
 from modelbus.catalog.domain.matching import Match, Names
-from modelbus.catalog.domain.models import ADMINISTRATOR, LISTED_FIELDS, Model, ModelType
+from modelbus.catalog.domain.models import LISTED_FIELDS, Model, ModelType
 from modelbus.catalog.domain.older_shapes import ModelEntry
 from modelbus.catalog.domain.prices import UNKNOWN, Amounts
+from modelbus.catalog.domain.provenance import ADMINISTRATOR
 from modelbus.catalog.domain.sources import Origin, Source
 from modelbus.catalog.domain.suppliers import Supplier
 from modelbus.catalog.domain.things import stamp

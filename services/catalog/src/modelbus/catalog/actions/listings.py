@@ -1,7 +1,7 @@
 """Applying a listing: one transaction, only the differences, whole or not at all."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import batched
@@ -15,9 +15,10 @@ from modelbus.catalog.actions.costs import begin_costs, follow_listing
 from modelbus.catalog.actions.sources import new_source
 from modelbus.catalog.actions.versions import note, write_ahead
 from modelbus.catalog.domain.availability import Reason
+from modelbus.catalog.domain.background import Remark, hints_of, rows_of
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.domain.listings import Offer, Plan, ids_of, plan
-from modelbus.catalog.domain.models import CAPABILITIES, LISTED_FIELDS, Model
+from modelbus.catalog.domain.models import CAPABILITIES, LISTED_FIELDS, TOLD_FIELDS, Model, ModelType
 from modelbus.catalog.domain.sources import Origin, Source
 from modelbus.catalog.domain.suppliers import Supplier
 from modelbus.catalog.domain.things import stamp
@@ -26,7 +27,7 @@ from modelbus.catalog.store.capabilities import hold_capabilities
 from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import CatalogSynced, ListingRefused
-from modelbus.contracts.sync import Life, ListedModel, Listing
+from modelbus.contracts.sync import Background, Life, ListedModel, Listing
 
 COMPARED_AT_ONCE = 5000
 ADDED_AT_ONCE = 2000
@@ -92,11 +93,16 @@ async def _plan_on_locked_models(session: AsyncSession, supplier: Supplier, list
     Locking every model of a large listing would write to each row; an unchanged listing locks and writes none.
     """
     differing: set[str] = set()
-    known = await hold_capabilities(session, {name for each in listing.models for name in each.capabilities or ()})
+    known = await hold_capabilities(session, _abilities_in(listing))
+    remarks = remarks_of(listing.background, known)
     for some in batched(listing.models, COMPARED_AT_ONCE):
-        differing |= await listings.differing(session, supplier, some, known)
-    offers = [offer_of(supplier, each, known) for each in listing.models if each.upstream_name in differing]
-    listed = [each.upstream_name for each in listing.models]
+        differing |= await listings.differing(session, supplier, some, known, remarks)
+    offers = [
+        offer_of(supplier, each, known, remarks.get(each.upstream_name, ()))
+        for each in listing.models
+        if each.upstream_name in differing
+    ]
+    listed = [*(each.upstream_name for each in listing.models), *listing.ignored]
     locked: set[UUID] = set()
     while True:
         held = await sources.sources_named(session, supplier.id, differing) if differing else []
@@ -164,7 +170,28 @@ async def _add_models(session: AsyncSession, supplier: Supplier, found: _Found, 
         await write_ahead(session)
 
 
-def offer_of(supplier: Supplier, listed: ListedModel, known: Mapping[str, UUID] = MappingProxyType({})) -> Offer:
+def remarks_of(background: Sequence[Background], known: Mapping[str, UUID]) -> dict[str, list[Remark]]:
+    """Read what metadata files say of each upstream name; `known` are the catalog's capabilities by name."""
+    remarks: dict[str, list[Remark]] = defaultdict(list)
+    for each in background:
+        told = each.model_dump(mode="json", include={*TOLD_FIELDS}, exclude_none=True)
+        if (capabilities := ids_of(each.capabilities, known)) is not None:
+            told[CAPABILITIES] = capabilities
+        remarks[each.upstream_name].append(Remark(each.file, each.entry, each.is_exact, told, each.tells_cost))
+    return remarks
+
+
+def _abilities_in(listing: Listing) -> set[str]:
+    listed = {name for each in listing.models for name in each.capabilities or ()}
+    return listed | {name for each in listing.background for name in each.capabilities or ()}
+
+
+def offer_of(
+    supplier: Supplier,
+    listed: ListedModel,
+    known: Mapping[str, UUID] = MappingProxyType({}),
+    remarks: Sequence[Remark] = (),
+) -> Offer:
     """Read an entry of a listing as the supplier's offer; `known` are the catalog's capabilities by name."""
     told = {name: getattr(listed, name) for name in LISTED_FIELDS if getattr(listed, name) is not None}
     life = listed.life or Life()
@@ -178,11 +205,21 @@ def offer_of(supplier: Supplier, listed: ListedModel, known: Mapping[str, UUID] 
         deprecated_at=life.deprecated_at,
         retires_at=life.retires_at,
         replacement=life.replacement,
+        cost_origin=Origin.METADATA if any(remark.tells_cost for remark in remarks) else Origin.LISTING,
+        background=rows_of(remarks),
+        hints=hints_of(remarks, told, supplier.id),
     )
 
 
 def _new_model(supplier: Supplier, offer: Offer, now: datetime) -> Model:
-    fields = {"display_name": offer.public_name, "context_window": None, "max_output_tokens": None, **offer.told}
+    fields = {
+        "display_name": offer.public_name,
+        "model_type": ModelType.LANGUAGE,
+        "context_window": None,
+        "max_output_tokens": None,
+        **offer.told,
+        **{name: hint.value for name, hint in offer.hints.items()},
+    }
     return Model(
         **fields,
         id=new_id(),
@@ -193,7 +230,10 @@ def _new_model(supplier: Supplier, offer: Offer, now: datetime) -> Model:
         is_available=False,
         reason=Reason.NO_SOURCE,
         since=now,
-        provenance=dict.fromkeys(offer.told, str(supplier.id)),
+        provenance={
+            **dict.fromkeys(offer.told, str(supplier.id)),
+            **{name: hint.by for name, hint in offer.hints.items()},
+        },
         created_at=now,
         updated_at=now,
         deleted_at=None,
@@ -209,6 +249,9 @@ def _source_of(supplier: Supplier, offer: Offer, model_id: UUID, now: datetime) 
         "priority": DEFAULT_PRIORITY[supplier.kind],
         "weight": 1,
         "cost": offer.cost,
+        "cost_origin": offer.cost_origin,
+        "said": offer.told,
+        "background": offer.background,
         "deprecated_at": offer.deprecated_at,
         "retires_at": offer.retires_at,
         "replacement": offer.replacement,
@@ -226,7 +269,8 @@ def _seen(source: Source, before: Source, last_listed_at: datetime, now: datetim
 
 def _stamped(source: Source, before: Source) -> Source:
     """Count a change of what an administrator could change too; that it comes and goes is no configuration."""
-    return source if (source.model_id, source.cost) == (before.model_id, before.cost) else stamp(source)
+    is_same = (source.model_id, source.cost, source.cost_origin) == (before.model_id, before.cost, before.cost_origin)
+    return source if is_same else stamp(source)
 
 
 def _is_told(source: Source, before: Source) -> bool:

@@ -18,8 +18,9 @@ from modelbus.catalog.actions.versions import expect, keep, note
 from modelbus.catalog.domain.availability import judge_model
 from modelbus.catalog.domain.errors import AlreadyExistsError, NotFoundError
 from modelbus.catalog.domain.model_errors import NoSuchParameterError
-from modelbus.catalog.domain.models import ADMINISTRATOR, CAPABILITIES, LISTED_FIELDS, Model, refuse_contradictions
+from modelbus.catalog.domain.models import CAPABILITIES, TOLD_FIELDS, Model, refuse_contradictions
 from modelbus.catalog.domain.parameters import Parameter, refuse_wrong_parameters
+from modelbus.catalog.domain.provenance import ADMINISTRATOR
 from modelbus.catalog.domain.references import NO_CONSENT, Consent, Departure, TargetKind
 from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import models
@@ -29,9 +30,7 @@ type Alter = Callable[[Model], Model]
 """What becomes of a model; it may raise a refusal."""
 
 
-async def create_model(
-    session: AsyncSession, fields: Mapping[str, Any], told: Collection[str] = LISTED_FIELDS
-) -> Model:
+async def create_model(session: AsyncSession, fields: Mapping[str, Any], told: Collection[str] = TOLD_FIELDS) -> Model:
     """Add a model; it is unavailable until a source serves it.
 
     `told` are those of the listed fields that the administrator said; listings may say the others.
@@ -51,7 +50,7 @@ async def create_model(
         is_available=False,
         reason=None,
         since=now,
-        provenance=dict.fromkeys(sorted(LISTED_FIELDS & fields.keys() & set(told)), ADMINISTRATOR),
+        provenance=dict.fromkeys(sorted(TOLD_FIELDS & fields.keys() & set(told)), ADMINISTRATOR),
         created_at=now,
         updated_at=now,
         deleted_at=None,
@@ -73,7 +72,7 @@ async def change_model(
     Raises:
         StillReferencedError: it would go out of service, references would break, and there is no consent to that.
     """
-    told = dict.fromkeys(sorted(LISTED_FIELDS & fields.keys()), ADMINISTRATOR)
+    told = dict.fromkeys(sorted(TOLD_FIELDS & fields.keys()), ADMINISTRATOR)
 
     def alter(model: Model) -> Model:
         return replace(model, **fields, provenance={**model.provenance, **told})

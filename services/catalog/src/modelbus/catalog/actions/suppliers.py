@@ -102,7 +102,8 @@ async def request_sync(session: AsyncSession, supplier_id: UUID, cause: str) -> 
     if not supplier.is_active:
         raise SupplierNotSyncableError(f"supplier {supplier.name!r} is disabled; enable it first")
     run_id = new_id()
-    await outbox.record(session, SyncRequested(run_id=run_id, supplier_id=supplier_id, cause=cause))
+    by = session.info["caller"].name
+    await outbox.record(session, SyncRequested(run_id=run_id, supplier_id=supplier_id, cause=cause, requested_by=by))
     return run_id
 
 

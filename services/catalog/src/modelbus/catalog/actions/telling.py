@@ -118,6 +118,7 @@ def model_record(model: Model) -> ModelRecord:
         parameters=[ModelParameterRecord.model_validate(parameter) for parameter in model.parameters],
         category_ids=model.category_ids,
         tag_ids=model.effective_tag_ids,
+        modalities=model.modalities,
     )
 
 
@@ -139,6 +140,7 @@ def source_record(source: Source) -> SourceRecord:
         deprecated_at=source.deprecated_at,
         retires_at=source.retires_at,
         replacement=source.replacement,
+        cost_origin=source.cost_origin,
     )
 
 
@@ -222,6 +224,7 @@ def scope_record(scope: Scope) -> ScopeRecord:
         description=scope.description,
         domain=scope.domain,
         strategy_id=scope.strategy_id,
+        response_cache_s=scope.response_cache_s,
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.actions import chains as actions
 from modelbus.catalog.actions import default_chains as defaults
 from modelbus.catalog.actions.default_chains import Outcome
+from modelbus.catalog.api.checks import Checked, CheckedView
 from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.older_shapes import Compat, OlderStepView, beside
 from modelbus.catalog.api.references import ReferenceView, Wanted, WarningView, each_once
@@ -142,7 +143,7 @@ class StepView(ReferenceView):
     features: dict[str, bool] | None
 
 
-class ChainView(View):
+class ChainView(CheckedView):
     """A fallback chain as administrators see it."""
 
     id: UUID
@@ -192,10 +193,12 @@ async def list_chains(session: Reading, paging: ByName, wanted: Wanted, compat: 
 
 
 @routes.post("", status_code=201)
-async def create_chain(new: NewChain, session: Transaction, answer: Shown, *, force: Force = False) -> ChainView:
+async def create_chain(
+    new: NewChain, session: Transaction, answer: Shown, checked: Checked, *, force: Force = False
+) -> ChainView:
     """Add a fallback chain; its name may not be that of a model or alias. Steps that can't serve are warned of."""
     chain = await actions.create_chain(session, new.fields(), force=force)
-    return await show_chain(chain.id, session, answer)
+    return await _checked(checked, await show_chain(chain.id, session, answer))
 
 
 @routes.post("/default")
@@ -262,20 +265,26 @@ async def remove_step(chain_id: UUID, step_id: UUID, session: Transaction, *, fo
 
 @routes.patch("/{chain_id}")
 async def change_chain(
-    chain_id: UUID, changes: ChainChanges, session: Transaction, answer: Shown, *, force: Force = False
+    chain_id: UUID,
+    changes: ChainChanges,
+    session: Transaction,
+    answer: Shown,
+    checked: Checked,
+    *,
+    force: Force = False,
 ) -> ChainView:
     """Change some fields of a fallback chain; steps that are given replace all that there were."""
     await actions.change_chain(session, chain_id, changes.given(), force=force)
-    return await show_chain(chain_id, session, answer)
+    return await _checked(checked, await show_chain(chain_id, session, answer))
 
 
 @routes.put("/{chain_id}")
 async def replace_chain(
-    chain_id: UUID, new: NewChain, session: Transaction, answer: Shown, *, force: Force = False
+    chain_id: UUID, new: NewChain, session: Transaction, answer: Shown, checked: Checked, *, force: Force = False
 ) -> ChainView:
     """Set every field of a fallback chain."""
     await actions.change_chain(session, chain_id, new.fields(), force=force)
-    return await show_chain(chain_id, session, answer)
+    return await _checked(checked, await show_chain(chain_id, session, answer))
 
 
 @routes.delete("/{chain_id}", status_code=204)
@@ -303,6 +312,11 @@ async def disable_chain(chain_id: UUID, session: Transaction, answer: Shown) -> 
     """Take a fallback chain out of service."""
     await actions.change_chain(session, chain_id, {"is_active": False})
     return await show_chain(chain_id, session, answer)
+
+
+async def _checked(checked: Checked, chain: ChainView) -> ChainView:
+    steps = [step.model_dump(mode="json", include={"id", "model_id", "source_id"}) for step in chain.steps]
+    return await checked(chain, {"config_type": "fallback", "id": str(chain.id), "name": chain.name, "steps": steps})
 
 
 def _targets(steps: list[NewStep]) -> list[Target]:

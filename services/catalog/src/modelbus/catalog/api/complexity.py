@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, Field, model_validator
 
 from modelbus.catalog.actions import complexity as actions
+from modelbus.catalog.api.checks import Checked, CheckedView
 from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.older_shapes import Compat, beside
 from modelbus.catalog.api.references import ReferenceView, Wanted, WarningView, each_once
@@ -60,7 +61,7 @@ class ClassifierSettings(Input):
     thresholds: Thresholds
     """The four scores from 0 to 1, growing, at which `easy`, `medium`, `hard` and `expert` begin."""
     is_sticky: bool = True
-    """A conversation keeps the level that its first request had."""
+    """A conversation keeps its level, unless a harder request raises it."""
     judge_model_id: UUID | None = None
     """A model that is asked for the level."""
     judge_timeout_ms: Annotated[int, Field(ge=1, le=LONGEST_JUDGEMENT_MS)] | None = None
@@ -124,7 +125,7 @@ class ClassifierView(View):
     judge_timeout_ms: int | None
 
 
-class RoutingView(View):
+class RoutingView(CheckedView):
     """A complexity routing as administrators see it."""
 
     id: UUID
@@ -156,10 +157,12 @@ async def list_complexity_routings(
 
 
 @routes.post("", status_code=201)
-async def create_complexity_routing(new: NewRouting, session: Transaction, answer: Shown) -> RoutingView:
+async def create_complexity_routing(
+    new: NewRouting, session: Transaction, answer: Shown, checked: Checked
+) -> RoutingView:
     """Add a complexity routing."""
     routing = await actions.create_complexity_routing(session, new.fields())
-    return await show_complexity_routing(routing.id, session, answer)
+    return await _checked(checked, await show_complexity_routing(routing.id, session, answer))
 
 
 @routes.get("/{routing_id}")
@@ -173,20 +176,20 @@ async def show_complexity_routing(
 
 @routes.patch("/{routing_id}")
 async def change_complexity_routing(
-    routing_id: UUID, changes: RoutingChanges, session: Transaction, answer: Shown
+    routing_id: UUID, changes: RoutingChanges, session: Transaction, answer: Shown, checked: Checked
 ) -> RoutingView:
     """Change some fields of a complexity routing; levels that are given replace all that there were."""
     await actions.change_complexity_routing(session, routing_id, changes.given())
-    return await show_complexity_routing(routing_id, session, answer)
+    return await _checked(checked, await show_complexity_routing(routing_id, session, answer))
 
 
 @routes.put("/{routing_id}")
 async def replace_complexity_routing(
-    routing_id: UUID, new: NewRouting, session: Transaction, answer: Shown
+    routing_id: UUID, new: NewRouting, session: Transaction, answer: Shown, checked: Checked
 ) -> RoutingView:
     """Set every field of a complexity routing."""
     await actions.change_complexity_routing(session, routing_id, new.fields())
-    return await show_complexity_routing(routing_id, session, answer)
+    return await _checked(checked, await show_complexity_routing(routing_id, session, answer))
 
 
 @routes.delete("/{routing_id}", status_code=204)
@@ -207,6 +210,21 @@ async def disable_complexity_routing(routing_id: UUID, session: Transaction, ans
     """Take a complexity routing out of service."""
     await actions.change_complexity_routing(session, routing_id, {"is_active": False})
     return await show_complexity_routing(routing_id, session, answer)
+
+
+async def _checked(checked: Checked, routing: RoutingView) -> RoutingView:
+    judge = routing.classifier.judge_model_id if routing.classifier else None
+    config = {
+        "config_type": "complexity",
+        "id": str(routing.id),
+        "name": routing.name,
+        "levels": [
+            {"level": level.level, "model_ids": [str(each.model_id) for each in level.models]}
+            for level in routing.levels
+        ],
+        "judge_model_id": None if judge is None else str(judge),
+    }
+    return await checked(routing, config)
 
 
 def _meant(given: NewRouting | RoutingChanges) -> dict[str, Any]:

@@ -52,6 +52,7 @@ _MODELS: dict[str, Any] = {
     "NewParameters": {"parameters": [{"name": "seed", "parameter_type": "int", "minimum": 0}]},
     "ParameterValues": {"parameter_type": "string", "default": "low", "choices": ["low", "medium", "high"]},
     "Earlier": {"version": 3},
+    "Release": {"fields": ["context_window", "modalities"]},
 }
 
 _PRICES: dict[str, Any] = {
@@ -84,7 +85,7 @@ _ROUTING: dict[str, Any] = {
     "NewRouting": {
         "name": "default",
         "levels": [{"level": "easy", "model_ids": [_MODEL]}, {"level": "hard", "model_ids": [_OTHER_MODEL]}],
-        "classifier": {"thresholds": [0.15, 0.35, 0.6, 0.8], "is_sticky": True},
+        "classifier": {"thresholds": [0.21, 0.41, 0.57, 0.76], "is_sticky": True},
     },
     "RoutingChanges": {"levels": [{"level": "expert", "model_ids": [_OTHER_MODEL, _MODEL]}]},
     "NewStrategy": {"name": "cheap", "cost_weight": 0.8, "latency_weight": 0.2, "max_input_price": "5.00"},
@@ -95,6 +96,7 @@ _ROUTING: dict[str, Any] = {
         "model_ids": [_MODEL, _OTHER_MODEL],
         "default_model_id": _MODEL,
         "strategy_id": _STRATEGY,
+        "response_cache_s": 300,
     },
     "ScopeChanges": {"default_model_id": _OTHER_MODEL},
 }

@@ -15,7 +15,7 @@ from modelbus.catalog.api.model_parameters import Parameters, ParameterView
 from modelbus.catalog.api.references import Breaking
 from modelbus.catalog.api.sources import SourceView
 from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, Text, View
-from modelbus.catalog.domain.models import LISTED_FIELDS, Lifecycle, ModelType, Tier
+from modelbus.catalog.domain.models import TOLD_FIELDS, Lifecycle, ModelType, Tier
 from modelbus.catalog.store import models as store
 from modelbus.catalog.store import sources as source_store
 from modelbus.chassis.idempotency import OnceRoute
@@ -24,6 +24,16 @@ from modelbus.chassis.service import Reading, Transaction
 routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute, dependencies=GUARDS)
 
 TokenCount = Annotated[int, Field(ge=1, le=1_000_000_000)]
+_MODALITY = "(?:text|image|audio|video|file|embedding|rerank)"
+_SEVERAL = rf"(?:{_MODALITY}(?:\+{_MODALITY})*)?"
+Modalities = Annotated[
+    str,
+    Field(
+        pattern=rf"^{_SEVERAL}->{_SEVERAL}$",
+        max_length=120,
+        description="Any of text, image, audio, video, file, embedding and rerank on either side: `text+image->text`.",
+    ),
+]
 
 
 class NewModel(Input):
@@ -42,6 +52,8 @@ class NewModel(Input):
     """A finer kind within the type, in your own words."""
     context_window: TokenCount | None = None
     max_output_tokens: TokenCount | None = None
+    modalities: Modalities | None = None
+    """What goes in and what comes out: `text+image->text`."""
     knowledge_cutoff: date | None = None
     lifecycle: Lifecycle = Lifecycle.ACTIVE
     """A retired model is not available, whatever sources it has."""
@@ -62,7 +74,7 @@ class NewModel(Input):
 
     def told(self) -> frozenset[str]:
         """Answer which of the fields that listings tell were told here; the others are for listings to tell."""
-        return LISTED_FIELDS & self.model_fields_set - ({"display_name"} if self.display_name is None else set())
+        return TOLD_FIELDS & self.model_fields_set - ({"display_name"} if self.display_name is None else set())
 
 
 class ModelChanges(Changes):
@@ -77,6 +89,7 @@ class ModelChanges(Changes):
     sub_type: Name | None = None
     context_window: TokenCount | None = None
     max_output_tokens: TokenCount | None = None
+    modalities: Modalities | None = None
     knowledge_cutoff: date | None = None
     lifecycle: Lifecycle = Lifecycle.ACTIVE
     deprecated_at: AwareDatetime | None = None
@@ -107,6 +120,8 @@ class ModelView(View):
     sub_type: str | None
     context_window: int | None
     max_output_tokens: int | None
+    modalities: str | None
+    """What goes in and what comes out, as in `text+image->text`; null is unknown."""
     knowledge_cutoff: date | None
     lifecycle: str
     """`active`, `deprecated` or `retired`, as configured."""
@@ -129,7 +144,7 @@ class ModelView(View):
     since: datetime
     """Since when it is, or is not, available."""
     provenance: dict[str, str]
-    """Who told a field: `administrator`, or the id of the supplier whose listing did."""
+    """Who told a field: `administrator`, the id of the supplier whose listing did, or `metadata:` and the file."""
     version: int
     """Grows with every change; the ETag."""
     created_at: datetime

@@ -38,6 +38,8 @@ ROLES: Mapping[str, Mapping[str, Role | None]] = {
     "/api/v1/models/set-default": {"POST": EDITOR},
     "/api/v1/models/bulk": {"POST": EDITOR},
     "/api/v1/models/{model:path}/sources": {"GET": VIEWER},
+    "/api/v1/models/{model:path}/provenance": {"GET": VIEWER},
+    "/api/v1/models/{model:path}/provenance/release": {"POST": EDITOR},
     "/api/v1/models/{model:path}/prices": {"GET": VIEWER},
     "/api/v1/models/{model:path}/prices/history": {"GET": VIEWER},
     "/api/v1/models/{model:path}/impact": {"GET": VIEWER},
@@ -59,6 +61,7 @@ ROLES: Mapping[str, Mapping[str, Role | None]] = {
     "/api/v1/sources/{source_id}/prices": {"GET": VIEWER},
     "/api/v1/sources/{source_id}/prices/history": {"GET": VIEWER},
     "/api/v1/sources/{source_id}/impact": {"GET": VIEWER},
+    "/api/v1/sources/{source_id}/health": {"GET": VIEWER},
     "/api/v1/sources/{source_id}/enable": {"POST": EDITOR},
     "/api/v1/sources/{source_id}/disable": {"POST": EDITOR},
     "/api/v1/import": {"POST": EDITOR},
@@ -152,7 +155,7 @@ ROLES: Mapping[str, Mapping[str, Role | None]] = {
     "/api/v1/head": {"GET": SERVICE},
     # Operations
     "/api/v1/parked": {"GET": ADMIN},
-    "/api/v1/parked/{parked_id}": {"DELETE": ADMIN},
+    "/api/v1/parked/{parked_id}": {"GET": ADMIN, "DELETE": ADMIN},
     "/api/v1/parked/{parked_id}/retry": {"POST": ADMIN},
 }
 

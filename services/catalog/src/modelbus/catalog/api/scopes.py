@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from modelbus.catalog.actions import scopes as actions
+from modelbus.catalog.api.checks import Checked, CheckedView
 from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.references import Breaking, ModelSet, Wanted, WarningView
-from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
+from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, page_of
 from modelbus.catalog.store import scopes as store
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.service import Reading, Transaction
@@ -19,6 +20,7 @@ routes = APIRouter(prefix="/api/v1/scopes", tags=["scopes"], route_class=OnceRou
 
 
 Domain = Annotated[Name, Field(max_length=64)]
+CacheSeconds = Annotated[int, Field(ge=1, le=86_400)]
 
 
 class NewScope(Input):
@@ -34,6 +36,9 @@ class NewScope(Input):
     """What the scope stands for in the business, in your own words: `tenant`, `module`, `prompt` ..."""
     strategy_id: UUID | None = None
     """The cost strategy by which a source is chosen among its models."""
+    response_cache_s: CacheSeconds | None = None
+    """For how many seconds the answer to a request that leaves nothing to chance may be given again to the same
+    request, without asking a supplier; null for never."""
 
     def fields(self) -> dict[str, Any]:
         """Answer what the scope is made of."""
@@ -50,9 +55,10 @@ class ScopeChanges(Changes):
     default_model_id: UUID | None = None
     domain: Domain | None = None
     strategy_id: UUID | None = None
+    response_cache_s: CacheSeconds | None = None
 
 
-class ScopeView(View):
+class ScopeView(CheckedView):
     """A scope as administrators see it."""
 
     id: UUID
@@ -63,6 +69,7 @@ class ScopeView(View):
     default_model_id: UUID | None
     domain: str | None
     strategy_id: UUID | None
+    response_cache_s: int | None
     warnings: list[WarningView]
     """What of it could not serve right now."""
     version: int
@@ -85,10 +92,10 @@ async def list_scopes(
 
 
 @routes.post("", status_code=201)
-async def create_scope(new: NewScope, session: Transaction, answer: Shown) -> ScopeView:
+async def create_scope(new: NewScope, session: Transaction, answer: Shown, checked: Checked) -> ScopeView:
     """Add a scope; models of it that can't serve are warned of."""
     scope = await actions.create_scope(session, new.fields())
-    return await show_scope(scope.id, session, answer)
+    return await _checked(checked, await show_scope(scope.id, session, answer))
 
 
 @routes.get("/{scope_id}")
@@ -99,20 +106,20 @@ async def show_scope(scope_id: UUID, session: Reading, answer: Shown) -> ScopeVi
 
 @routes.patch("/{scope_id}")
 async def change_scope(
-    scope_id: UUID, changes: ScopeChanges, session: Transaction, answer: Shown, breaking: Breaking
+    scope_id: UUID, changes: ScopeChanges, session: Transaction, answer: Shown, breaking: Breaking, checked: Checked
 ) -> ScopeView:
     """Change some fields of a scope; models that are given replace all that there were."""
     await actions.change_scope(session, scope_id, changes.given(), breaking)
-    return await show_scope(scope_id, session, answer)
+    return await _checked(checked, await show_scope(scope_id, session, answer))
 
 
 @routes.put("/{scope_id}")
 async def replace_scope(
-    scope_id: UUID, new: NewScope, session: Transaction, answer: Shown, breaking: Breaking
+    scope_id: UUID, new: NewScope, session: Transaction, answer: Shown, breaking: Breaking, checked: Checked
 ) -> ScopeView:
     """Set every field of a scope."""
     await actions.change_scope(session, scope_id, new.fields(), breaking)
-    return await show_scope(scope_id, session, answer)
+    return await _checked(checked, await show_scope(scope_id, session, answer))
 
 
 @routes.delete("/{scope_id}", status_code=204)
@@ -133,3 +140,8 @@ async def disable_scope(scope_id: UUID, session: Transaction, answer: Shown, bre
     """Take a scope out of service; refused while a consumer or an access key in service refers to it."""
     await actions.change_scope(session, scope_id, {"is_active": False}, breaking)
     return await show_scope(scope_id, session, answer)
+
+
+async def _checked(checked: Checked, scope: ScopeView) -> ScopeView:
+    config = scope.model_dump(mode="json", include={"id", "name", "model_ids", "default_model_id"})
+    return await checked(scope, {"config_type": "scope", **config})

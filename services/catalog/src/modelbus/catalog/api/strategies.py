@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator, Field
 
 from modelbus.catalog.actions import strategies as actions
+from modelbus.catalog.api.checks import Checked, CheckedView
 from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.references import Breaking, ModelSet, Wanted, WarningView
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
@@ -80,7 +81,7 @@ class StrategyChanges(Changes):
     model_ids: ModelSet | None = None
 
 
-class StrategyView(View):
+class StrategyView(CheckedView):
     """A cost strategy as administrators see it."""
 
     id: UUID
@@ -154,10 +155,10 @@ async def list_strategies(session: Reading, paging: ByName, wanted: Wanted) -> P
 
 
 @routes.post("", status_code=201)
-async def create_strategy(new: NewStrategy, session: Transaction, answer: Shown) -> StrategyView:
+async def create_strategy(new: NewStrategy, session: Transaction, answer: Shown, checked: Checked) -> StrategyView:
     """Add a cost strategy; models of it that can't serve, and caps that let nothing through, are warned of."""
     strategy = await actions.create_strategy(session, new.fields())
-    return await show_strategy(strategy.id, session, answer)
+    return await _checked(checked, await show_strategy(strategy.id, session, answer))
 
 
 @routes.get("/{strategy_id}")
@@ -179,20 +180,25 @@ async def list_candidates(
 
 @routes.patch("/{strategy_id}")
 async def change_strategy(
-    strategy_id: UUID, changes: StrategyChanges, session: Transaction, answer: Shown, breaking: Breaking
+    strategy_id: UUID,
+    changes: StrategyChanges,
+    session: Transaction,
+    answer: Shown,
+    breaking: Breaking,
+    checked: Checked,
 ) -> StrategyView:
     """Change some fields of a cost strategy; models that are given replace all that there were."""
     await actions.change_strategy(session, strategy_id, changes.given(), breaking)
-    return await show_strategy(strategy_id, session, answer)
+    return await _checked(checked, await show_strategy(strategy_id, session, answer))
 
 
 @routes.put("/{strategy_id}")
 async def replace_strategy(
-    strategy_id: UUID, new: NewStrategy, session: Transaction, answer: Shown, breaking: Breaking
+    strategy_id: UUID, new: NewStrategy, session: Transaction, answer: Shown, breaking: Breaking, checked: Checked
 ) -> StrategyView:
     """Set every field of a cost strategy."""
     await actions.change_strategy(session, strategy_id, new.fields(), breaking)
-    return await show_strategy(strategy_id, session, answer)
+    return await _checked(checked, await show_strategy(strategy_id, session, answer))
 
 
 @routes.delete("/{strategy_id}", status_code=204)
@@ -213,6 +219,11 @@ async def disable_strategy(strategy_id: UUID, session: Transaction, answer: Show
     """Take a cost strategy out of service; refused while a scope in service refers to it."""
     await actions.change_strategy(session, strategy_id, {"is_active": False}, breaking)
     return await show_strategy(strategy_id, session, answer)
+
+
+async def _checked(checked: Checked, strategy: StrategyView) -> StrategyView:
+    config = strategy.model_dump(mode="json", include={"id", "name", "model_ids"})
+    return await checked(strategy, {"config_type": "strategy", **config})
 
 
 def _candidates(ranking: Ranking, limit: int) -> CandidatesView:

@@ -4,6 +4,7 @@ import httpx
 from pydantic import ValidationError
 
 from modelbus.catalog.domain.errors import ListingNotFetchableError
+from modelbus.chassis.tracing import tell_next
 from modelbus.contracts.sync import Listing, ListingFetched
 
 
@@ -15,6 +16,7 @@ class SyncClient:
             base_url=base_url,
             headers={"Authorization": f"Bearer {service_token}"},
             timeout=httpx.Timeout(30.0, connect=5.0),
+            event_hooks={"request": [tell_next]},
         )
 
     async def fetch_listing(self, announced: ListingFetched) -> Listing | None:

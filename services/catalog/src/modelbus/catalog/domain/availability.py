@@ -19,6 +19,7 @@ class Reason(StrEnum):
     RETIRED = "retired"
     NO_CREDENTIAL = "no_credential"
     DELISTED = "delisted"
+    UNHEALTHY = "unhealthy"
     NO_SOURCE = "no_source"
 
 
@@ -50,6 +51,8 @@ def judge_source(source: Source, standing: Standing, now: datetime, *, is_model_
         (source.is_retired(now), Reason.RETIRED),
         (not standing.has_credential_for(source.model_id), Reason.NO_CREDENTIAL),
         (not source.is_listed, Reason.DELISTED),
+        # Last: what somebody has decided, or the supplier has said, comes before what is seen from outside.
+        (source.is_unhealthy(now), Reason.UNHEALTHY),
     )
     return next((reason for holds, reason in verdicts if holds), None)
 

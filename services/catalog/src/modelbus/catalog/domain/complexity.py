@@ -33,7 +33,7 @@ class Classifier:
     thresholds: tuple[float, ...]
     """Scores from 0 to 1, growing, at which every level but the easiest begins."""
     is_sticky: bool
-    """A conversation keeps the level that its first request had."""
+    """A conversation keeps its level, unless a harder request raises it."""
     judge_model_id: UUID | None = None
     """A model that is asked for the level; without an answer in time the local classifier decides."""
     judge_timeout_ms: int | None = None

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from modelbus.catalog.domain.models import Model, may_tell
+from modelbus.catalog.domain.background import Hint
+from modelbus.catalog.domain.models import Model, may_fill, may_tell
 from modelbus.catalog.domain.sources import Origin, Source
 from modelbus.catalog.domain.suppliers import Supplier
 
@@ -23,6 +24,11 @@ class Offer:
     deprecated_at: datetime | None = None
     retires_at: datetime | None = None
     replacement: str | None = None
+    cost_origin: str = Origin.LISTING
+    background: list[dict[str, Any]] | None = None
+    """What metadata files say, as a source keeps it."""
+    hints: Mapping[str, Hint] = field(default_factory=dict)
+    """What of that counts: the fields that are not in `told`."""
 
 
 def ids_of(capabilities: Sequence[str] | None, known: Mapping[str, UUID]) -> dict[str, dict[str, Any]] | None:
@@ -91,13 +97,16 @@ def _compare(
         return
     # A model that was deleted and made anew under its name gets the offer; else the source stays where it is.
     model_id = named.id if named is not None else source.model_id
-    cost = source.cost if source.cost_origin == Origin.ADMINISTRATOR else offer.cost
+    is_set = source.cost_origin == Origin.ADMINISTRATOR
     seen = replace(
         source,
         model_id=model_id,
         missed=0,
         is_listed=True,
-        cost=cost,
+        cost=source.cost if is_set else offer.cost,
+        cost_origin=source.cost_origin if is_set else offer.cost_origin,
+        said=offer.told,
+        background=offer.background,
         deprecated_at=offer.deprecated_at,
         retires_at=offer.retires_at,
         replacement=offer.replacement,
@@ -113,10 +122,15 @@ def _compare(
 
 
 def _retell(supplier: Supplier, offer: Offer, model: Model) -> Model:
-    mine = {name: value for name, value in offer.told.items() if may_tell(model, name, supplier.id)}
-    if all(getattr(model, name) == value and name in model.provenance for name, value in mine.items()):
+    own = str(supplier.id)
+    told = {name: (value, own) for name, value in offer.told.items() if may_tell(model, name, supplier.id)}
+    for name, hint in offer.hints.items():
+        if may_fill(model, name, hint.value, supplier.id):
+            told[name] = hint.value, hint.by
+    if all((getattr(model, name), model.provenance.get(name)) == each for name, each in told.items()):
         return model
-    return replace(model, **mine, provenance={**model.provenance, **dict.fromkeys(mine, str(supplier.id))})
+    values = {name: value for name, (value, _) in told.items()}
+    return replace(model, **values, provenance={**model.provenance, **{name: by for name, (_, by) in told.items()}})
 
 
 def _miss(supplier: Supplier, source: Source, result: Plan) -> None:

@@ -7,10 +7,14 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from modelbus.catalog.domain.model_errors import DefaultModelError, WrongLifecycleError
+from modelbus.catalog.domain.provenance import ADMINISTRATOR, yields_to_background, yields_to_listing
 
-ADMINISTRATOR = "administrator"
-LISTED_FIELDS = frozenset({"display_name", "model_type", "context_window", "max_output_tokens"})
+LISTED_FIELDS = frozenset({"display_name", "model_type", "context_window", "max_output_tokens", "modalities"})
 """What a listing may tell of a model, unless an administrator told it."""
+FILED_FIELDS = frozenset({"knowledge_cutoff", "deprecated_at"})
+"""What only metadata files tell beside it."""
+TOLD_FIELDS = LISTED_FIELDS | FILED_FIELDS
+"""What is somebody's word on a model, and may be another's."""
 CAPABILITIES = "capabilities"
 """A listing may tell these too; administrators give and take them one by one."""
 
@@ -76,7 +80,7 @@ class Model:
     since: datetime
     """When it became available or unavailable."""
     provenance: dict[str, str]
-    """Who told a field: `administrator`, or the id of the supplier whose listing did."""
+    """Who told a field: `administrator`, the id of the supplier whose listing did, or as `domain.provenance` writes."""
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
@@ -105,6 +109,8 @@ class Model:
     """Taken away by hand; no rule gives them."""
     rule_tag_ids: list[UUID] = field(default_factory=list)
     """What the rules gave when they were last asked."""
+    modalities: str | None = None
+    """What goes in and what comes out, as in `text+image->text`."""
 
     def telling_capabilities(self) -> dict[str, str]:
         """Answer the provenance once an administrator has given or taken a capability."""
@@ -143,15 +149,26 @@ def refuse_contradictions(before: Model | None, after: Model) -> None:
 
 
 def may_tell(model: Model, field: str, supplier_id: UUID) -> bool:
-    """Tell whether a supplier's listing may set the field: nobody has told it, or this supplier did.
+    """Tell whether a supplier's listing may set the field: nobody better has told it, or this supplier did."""
+    return not _is_fixed(model, field) and yields_to_listing(model.provenance.get(field), supplier_id)
 
-    The first supplier to tell a field keeps it, so that two listings that disagree do not take turns; an
-    administrator's value is never overwritten. Who is the default of a type stays of that type, or requests that
-    name no model would find nobody.
+
+def may_fill(model: Model, field: str, value: Any, supplier_id: UUID) -> bool:
+    """Tell whether a metadata file may set the field, of which this supplier's listing says nothing."""
+    if field not in model.provenance and field in FILED_FIELDS and getattr(model, field) is not None:
+        # Given by hand before files told it.
+        return False
+    if field == "deprecated_at" and model.retires_at is not None and value > model.retires_at:
+        return False
+    return not _is_fixed(model, field) and yields_to_background(model.provenance.get(field), supplier_id)
+
+
+def _is_fixed(model: Model, field: str) -> bool:
+    """Tell whether the field stays, whoever told it.
+
+    Who is the default of a type stays of that type, or requests that name no model would find nobody. Capabilities
+    that were given by hand, or imported, before listings told them stay as well.
     """
-    if field == "model_type" and model.is_default:
-        return False
-    if field == CAPABILITIES and model.capabilities and field not in model.provenance:
-        # Given by hand, or imported, before listings told them.
-        return False
-    return model.provenance.get(field) in {None, str(supplier_id)}
+    if field == "model_type":
+        return model.is_default
+    return field == CAPABILITIES and bool(model.capabilities) and field not in model.provenance

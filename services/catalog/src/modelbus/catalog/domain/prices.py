@@ -98,7 +98,7 @@ class Period:
     """Whether it lasts until another begins; then its end moves with that."""
     amounts: Amounts
     origin: str
-    """Who said it: a listing or an administrator."""
+    """Who said it: a listing, a metadata file in its place, or an administrator."""
 
     def is_at(self, moment: datetime) -> bool:
         """Tell whether it is in force at the moment."""
@@ -247,16 +247,20 @@ class Schedule:
             raise PriceNotBegunError(period_id, period.begins)
         return self._ended(now)
 
-    def follow(self, amounts: Amounts, now: datetime, make_id: Callable[[], UUID]) -> "Schedule":
-        """Let what a listing says be in force; what an administrator said stays."""
+    def follow(
+        self, amounts: Amounts, now: datetime, make_id: Callable[[], UUID], origin: str = Origin.LISTING
+    ) -> "Schedule":
+        """Let what a listing says be in force, or a metadata file in its place; what an administrator said stays."""
         present = self.in_force
-        if (UNKNOWN if present is None else present.amounts) == amounts:
+        if present is None and amounts.is_unknown:
             return self
-        if present is not None and present.origin != Origin.LISTING:
+        if present is not None and (present.amounts, present.origin) == (amounts, origin):
+            return self
+        if present is not None and present.origin == Origin.ADMINISTRATOR:
             return self
         periods = self._ended(now).periods
         if not amounts.is_unknown:
-            periods += (Period(make_id(), now, None, is_open=True, amounts=amounts, origin=Origin.LISTING),)
+            periods += (Period(make_id(), now, None, is_open=True, amounts=amounts, origin=origin),)
         return self._fitted(periods, now)
 
     def restored(self, wanted: Iterable[Period], now: datetime, make_id: Callable[[], UUID]) -> "Schedule":

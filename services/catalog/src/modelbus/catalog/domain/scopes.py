@@ -29,6 +29,8 @@ class Scope:
     """What it stands for in the business: `tenant`, `module`, `prompt` ..."""
     strategy_id: UUID | None = None
     """How a source is chosen among its models; None takes the router's default."""
+    response_cache_s: int | None = None
+    """For how many seconds an answer may be given again to the same request; None for never."""
 
     def checked(self) -> "Scope":
         """Answer the scope itself.

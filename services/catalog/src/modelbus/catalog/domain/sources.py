@@ -1,7 +1,7 @@
 """A source is one supplier's offer of one model, and the only thing that traffic goes to."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -9,10 +9,12 @@ from uuid import UUID
 
 
 class Origin(StrEnum):
-    """Who said that the offer exists."""
+    """Who said that the offer exists, or what it costs."""
 
     LISTING = "listing"
     ADMINISTRATOR = "administrator"
+    METADATA = "metadata"
+    """A metadata file: of what it costs, where the listing says nothing."""
 
 
 class Health(StrEnum):
@@ -40,7 +42,7 @@ class Source:
     KIND: ClassVar[str] = "source"
     UNVERSIONED: ClassVar[frozenset[str]] = frozenset(
         {"is_available", "reason", "since", "missed", "is_listed", "first_seen_at", "last_seen_at", "health"}
-        | {"deprecated_at", "retires_at", "replacement"}
+        | {"deprecated_at", "retires_at", "replacement", "unhealthy_at", "said", "background"}
     )
 
     id: UUID
@@ -83,11 +85,23 @@ class Source:
     replacement: str | None = None
     """The upstream name of what the supplier would have used instead."""
 
+    unhealthy_at: datetime | None = None
+    """When it is out of service because it is down; None while it is not."""
+    said: dict[str, Any] = field(default_factory=dict)
+    """What its supplier's listing tells of the model, whether or not the model has it from there."""
+    background: list[dict[str, Any]] | None = None
+    """What metadata files say of the model, as `domain.background.Remark` has it, the first to be believed first."""
+
     @property
     def told(self) -> tuple[object, ...]:
         """What a listing says of it, and everybody is told."""
-        return self.is_listed, self.cost, self.model_id, self.deprecated_at, self.retires_at, self.replacement
+        life = self.deprecated_at, self.retires_at, self.replacement
+        return self.is_listed, self.cost, self.cost_origin, self.model_id, *life
 
     def is_retired(self, now: datetime) -> bool:
         """Tell whether the supplier serves it no more, as its listing says."""
         return self.retires_at is not None and self.retires_at <= now
+
+    def is_unhealthy(self, now: datetime) -> bool:
+        """Tell whether it has been down for too long."""
+        return self.unhealthy_at is not None and self.unhealthy_at <= now

@@ -11,15 +11,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.catalog.domain.background import Remark, hints_of, rows_of
 from modelbus.catalog.domain.listings import ids_of
-from modelbus.catalog.domain.models import CAPABILITIES, LISTED_FIELDS
+from modelbus.catalog.domain.models import CAPABILITIES, LISTED_FIELDS, TOLD_FIELDS
+from modelbus.catalog.domain.provenance import INFERRED, METADATA
 from modelbus.catalog.domain.sources import Origin
 from modelbus.catalog.domain.suppliers import Supplier
 from modelbus.catalog.store.tables import applied_listings, models, sources
 from modelbus.contracts.catalog import CatalogSynced
 from modelbus.contracts.sync import Life, ListedModel
 
-NOT_COMPARED = {"modalities", "capabilities", "held"}
+NOT_COMPARED = {"capabilities", "held"}
 """What a listing tells and no model or source has as it stands there."""
 
 
@@ -56,23 +58,16 @@ async def differing(
     supplier: Supplier,
     listed: Sequence[ListedModel],
     known: Mapping[str, UUID] = MappingProxyType({}),
+    remarks: Mapping[str, Sequence[Remark]] = MappingProxyType({}),
 ) -> set[str]:
     """Answer the upstream names of the offers that `domain.listings.plan` has to look at.
 
     PostgreSQL compares, so that nothing is loaded of what is as it was. It may name an offer too many, never one
     too few: what is not named is listed, was never missed, and says nothing that the catalog does not hold.
-    `known` are the catalog's capabilities by name.
+    `known` are the catalog's capabilities by name, `remarks` what metadata files say of the upstream names.
     """
-    texts = (
-        [each.upstream_name for each in listed],
-        [supplier.public_name(each.upstream_name) for each in listed],
-        [each.model_dump_json(exclude=NOT_COMPARED) for each in listed],
-        _written_capabilities(listed, known),
-    )
-    upstream_names, public_names, said, able = (sa.bindparam(None, given, type_=ARRAY(sa.Text)) for given in texts)
-    unnested = sa.func.unnest(upstream_names, public_names, sa.cast(said, ARRAY(JSONB)), sa.cast(able, ARRAY(JSONB)))
-    columns = ("upstream_name", "public_name", sa.column("said", JSONB), sa.column("able", JSONB))
-    offers = unnested.table_valued(*columns).render_derived("offers")
+    offers = _table_of(supplier, listed, known, remarks)
+    is_filled = any(each.upstream_name in remarks for each in listed)
     held = (
         sa.select(sources.c.id)
         .join(models, models.c.id == sources.c.model_id)
@@ -82,11 +77,13 @@ async def differing(
             sources.c.deleted_at.is_(None),
             sources.c.is_listed,
             sources.c.missed == 0,
-            (sources.c.cost_origin == Origin.ADMINISTRATOR) | (sources.c.cost == offers.c.said["cost"]),
+            (sources.c.cost_origin == Origin.ADMINISTRATOR)
+            | ((sources.c.cost == offers.c.said["cost"]) & _costs(offers.c.behind, is_filled=is_filled)),
             models.c.deleted_at.is_(None),
             models.c.name == offers.c.public_name,
             *(_holds(name, offers.c.said[name], supplier) for name in sorted(LISTED_FIELDS)),
             _holds(CAPABILITIES, offers.c.able, supplier),
+            *_fills(offers.c.behind, supplier, is_filled=is_filled),
             *_lives(offers.c.said["life"], is_told=any(each.life for each in listed)),
         )
         # With a limit, one look into the index for each offer, whatever the planner believes of tables that have
@@ -98,11 +95,62 @@ async def differing(
     return set(await session.scalars(query))
 
 
+def _table_of(
+    supplier: Supplier,
+    listed: Sequence[ListedModel],
+    known: Mapping[str, UUID],
+    remarks: Mapping[str, Sequence[Remark]],
+) -> sa.TableValuedAlias:
+    """Answer the listed models as a table of their names and, as JSON, of what is said of them."""
+    names = [each.upstream_name for each in listed], [supplier.public_name(each.upstream_name) for each in listed]
+    written = {
+        "said": [each.model_dump_json(exclude=NOT_COMPARED) for each in listed],
+        "able": _written_capabilities(listed, known),
+        "behind": [_written_remarks(supplier, each, remarks.get(each.upstream_name, ())) for each in listed],
+    }
+    texts = [sa.bindparam(None, given, type_=ARRAY(sa.Text)) for given in (*names, *written.values())]
+    columns: tuple[Any, ...] = ("upstream_name", "public_name", *(sa.column(name, JSONB) for name in written))
+    unnested = sa.func.unnest(*texts[: len(names)], *(sa.cast(each, ARRAY(JSONB)) for each in texts[len(names) :]))
+    return unnested.table_valued(*columns).render_derived("offers")
+
+
 def _holds(name: str, told: sa.ColumnElement[Any], supplier: Supplier) -> sa.ColumnElement[bool]:
-    """Compare a field as `domain.listings` does: not told, somebody else's to tell, or told before and the same."""
-    teller = models.c.provenance[name].astext
-    is_same = sa.and_(teller == str(supplier.id), sa.func.to_jsonb(models.c[name]) == told)
-    return sa.or_(told.is_(None), told == sa.literal_column("'null'::jsonb"), teller != str(supplier.id), is_same)
+    """Compare a field as `domain.listings` does: not told, told before and the same, or somebody's who goes before.
+
+    What is not the model's is compared with what the source keeps of it.
+    """
+    teller, own = models.c.provenance[name].astext, str(supplier.id)
+    said = sources.c.said[name]
+    is_untold = told.is_(None) | (told == sa.literal_column("'null'::jsonb"))
+    is_same = (teller == own) & (sa.func.to_jsonb(models.c[name]) == told)
+    is_fixed = (teller != own) & (teller != INFERRED) & ~teller.like(f"{METADATA}:%")
+    return sa.or_(is_untold & said.is_(None), is_same, is_fixed & (said == told))
+
+
+def _fills(behind: sa.ColumnElement[Any], supplier: Supplier, *, is_filled: bool) -> Iterator[sa.ColumnElement[bool]]:
+    """Compare what metadata files say; where they say nothing, without looking into each field."""
+    if not is_filled:
+        yield sources.c.background.is_(None)
+        return
+    yield sources.c.background.is_not_distinct_from(behind["rows"])
+    own = str(supplier.id)
+    for name in sorted({*TOLD_FIELDS, CAPABILITIES}):
+        hint, teller = behind["hints"][name], models.c.provenance[name].astext
+        written = hint[1]
+        is_value = (
+            models.c[name] == sa.cast(written.astext, models.c[name].type)
+            if isinstance(models.c[name].type, sa.DateTime)
+            else sa.func.to_jsonb(models.c[name]) == written
+        )
+        is_fixed = (teller != own) & (teller != INFERRED) & ~teller.like(f"{METADATA}:%:{own}")
+        yield sa.or_(hint.is_(None), is_fixed, (teller == hint[0].astext) & is_value)
+
+
+def _costs(behind: sa.ColumnElement[Any], *, is_filled: bool) -> sa.ColumnElement[bool]:
+    if not is_filled:
+        return sources.c.cost_origin == Origin.LISTING
+    is_from_file = behind["tells_cost"].astext == "true"
+    return sources.c.cost_origin == sa.case((is_from_file, Origin.METADATA.value), else_=Origin.LISTING.value)
 
 
 def _lives(said: sa.ColumnElement[Any], *, is_told: bool) -> Iterator[sa.ColumnElement[bool]]:
@@ -110,6 +158,17 @@ def _lives(said: sa.ColumnElement[Any], *, is_told: bool) -> Iterator[sa.ColumnE
     for name in Life.model_fields:
         told = sa.cast(said[name].astext, sources.c[name].type)
         yield sources.c[name].is_not_distinct_from(told) if is_told else sources.c[name].is_(None)
+
+
+def _written_remarks(supplier: Supplier, listed: ListedModel, remarks: Sequence[Remark]) -> str | None:
+    """Write what metadata files say of a model, and which of it counts, as JSON; None where they say nothing."""
+    if not remarks:
+        return None
+    told = {name: True for name in (*LISTED_FIELDS, CAPABILITIES) if getattr(listed, name) is not None}
+    hints = hints_of(remarks, told, supplier.id)
+    written: dict[str, Any] = {name: [hint.by, hint.written] for name, hint in hints.items()}
+    tells_cost = any(remark.tells_cost for remark in remarks)
+    return json.dumps({"rows": rows_of(remarks), "hints": written, "tells_cost": tells_cost})
 
 
 def _written_capabilities(listed: Sequence[ListedModel], known: Mapping[str, UUID]) -> list[str | None]:

@@ -54,18 +54,22 @@ async def _judge_some(session: AsyncSession, holders: Collection[Key], now: Circ
     places = await view.list_places(session, holders)
     open_findings = await findings.list_open(session, holders)
     comparison = compare(find_faults(places, now), open_findings, places)
-    moment = datetime.now(UTC)
-    opened = [(new_id(), fault) for fault in comparison.opened]
-    await findings.save_opened(session, opened, told, moment)
+    await open_faults(session, comparison.opened, told)
     await findings.save_altered(session, comparison.altered)
-    await findings.save_closed(session, comparison.closed, told, moment)
-    for finding_id, fault in opened:
-        await record(session, _stale(finding_id, fault, told))
+    await findings.save_closed(session, comparison.closed, told, datetime.now(UTC))
     for finding, fault in comparison.altered:
         if not finding.says(fault):
             await record(session, _stale(finding.id, fault, told))
     for finding, resolution in comparison.closed:
         await record(session, _restored(finding, resolution))
+
+
+async def open_faults(session: AsyncSession, faults: Collection[Fault], told: Telling) -> None:
+    """Open a finding of each fault that has none, and tell it."""
+    opened = [(new_id(), fault) for fault in faults]
+    await findings.save_opened(session, opened, told, datetime.now(UTC))
+    for finding_id, fault in opened:
+        await record(session, _stale(finding_id, fault, told))
 
 
 async def acknowledge(session: AsyncSession, finding_id: UUID, by: str) -> sa.Row[Any]:

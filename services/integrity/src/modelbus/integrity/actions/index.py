@@ -23,9 +23,6 @@ async def load_snapshot(session: AsyncSession, snapshot: Snapshot, told: Telling
     Raises:
         FeedUnusableError: a kind is missing, which is not the same as empty, or a record does not parse.
     """
-    missing = FOLLOWED.keys() - snapshot.records.keys()
-    if missing:
-        raise FeedUnusableError(f"the snapshot holds no {', '.join(sorted(missing))} records")
     before = await index.lock_head(session)
     if keep_newer and snapshot.revision < before.loaded_revision:
         return  # Another replica was quicker, with a newer one.
@@ -62,7 +59,7 @@ async def _take_over(session: AsyncSession, snapshot: Snapshot, limit: int) -> N
     marks = await known.list_marks(session)
     told: set[Key] = set()
     news: list[Known] = []
-    for each in _read(snapshot):
+    for each in read_snapshot(snapshot):
         told.add(each.key)
         mark = marks.get(each.key)
         if mark is None or (mark.revision <= limit and mark.digest != each.digest):
@@ -72,7 +69,15 @@ async def _take_over(session: AsyncSession, snapshot: Snapshot, limit: int) -> N
     await known.bury(session, gone)
 
 
-def _read(snapshot: Snapshot) -> Iterator[Known]:
+def read_snapshot(snapshot: Snapshot) -> Iterator[Known]:
+    """Read the records that are followed.
+
+    Raises:
+        FeedUnusableError: a kind is missing, which is not the same as empty, or a record does not parse.
+    """
+    missing = FOLLOWED.keys() - snapshot.records.keys()
+    if missing:
+        raise FeedUnusableError(f"the snapshot holds no {', '.join(sorted(missing))} records")
     try:
         for kind, record in FOLLOWED.items():
             for raw in snapshot.records[kind]:

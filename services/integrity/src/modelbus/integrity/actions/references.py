@@ -16,14 +16,15 @@ async def page_references(session: AsyncSession, target: str, limit: int, after:
     Raises:
         TargetNotFoundError: nothing that was ever known, and nothing that is referred to, goes by that.
     """
-    target_ids = await _ids_of(session, target)
+    target_ids = await ids_of(session, target)
     places = await view.page_places_naming(session, target_ids, limit, after)
     if not places and not [each for each in target_ids if await known.is_target(session, each)]:
         raise TargetNotFoundError(f"no model or source goes by {target!r}")
     return places
 
 
-async def _ids_of(session: AsyncSession, target: str) -> list[UUID]:
+async def ids_of(session: AsyncSession, target: str) -> list[UUID]:
+    """Answer the id that a target is given by, or those of the models of that name."""
     try:
         return [UUID(target)]
     except ValueError:

@@ -31,7 +31,7 @@ async def validate(session: AsyncSession, kinds: Collection[HolderKind]) -> Vali
     Raises:
         IndexNotLoadedError: the catalog was never read, so everything would look deleted.
     """
-    validation = Validation((await _loaded_head(session)).revision, 0, [])
+    validation = Validation((await loaded_head(session)).revision, 0, [])
     after: Key | None = None
     while some := await references.list_holders(session, kinds, JUDGED_AT_ONCE, after):
         part = await _judge(session, some, validation.revision)
@@ -47,14 +47,19 @@ async def validate_chain(session: AsyncSession, chain_id: UUID) -> Validation:
         IndexNotLoadedError: the catalog was never read.
         HolderNotFoundError: there is no such chain, or it is deleted.
     """
-    head = await _loaded_head(session)
+    head = await loaded_head(session)
     key = (HolderKind.CHAIN.value, chain_id)
     if not [each for each in await known.list_known(session, [key]) if each.record is not None]:
         raise HolderNotFoundError(f"no chain has the id {chain_id}")
     return await _judge(session, [key], head.revision)
 
 
-async def _loaded_head(session: AsyncSession) -> IndexHead:
+async def loaded_head(session: AsyncSession) -> IndexHead:
+    """Read where the index stands.
+
+    Raises:
+        IndexNotLoadedError: the catalog was never read, so nothing true can be said.
+    """
     head = await index.read_head(session)
     if not head.is_loaded:
         raise IndexNotLoadedError("the catalog was never read; try again when this service is ready")

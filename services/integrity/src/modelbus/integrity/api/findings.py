@@ -14,7 +14,7 @@ from modelbus.integrity.actions.findings import acknowledge
 from modelbus.integrity.domain.findings import STALE_KINDS, FindingKind, Resolution, Severity, State
 from modelbus.integrity.domain.references import HolderKind
 from modelbus.integrity.domain.targets import TargetKind
-from modelbus.integrity.store.findings import FindingFilter, page_findings, read_fault
+from modelbus.integrity.store.findings import UNRESOLVED, FindingFilter, page_findings, read_fault
 
 routes = APIRouter(prefix="/api/v1/findings", tags=["findings"])
 stale_routes = APIRouter(prefix="/api/v1/stale-references", tags=["findings"])
@@ -121,4 +121,4 @@ async def _page(session: AsyncSession, asked: FindingQuery, kinds: Collection[Fi
     )
 
 
-_STATES = {"unresolved": (State.OPEN, State.ACKNOWLEDGED), "all": tuple(State)}
+_STATES = {"unresolved": UNRESOLVED, "all": tuple(State)}

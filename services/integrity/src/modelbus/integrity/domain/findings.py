@@ -49,6 +49,8 @@ class Rule(StrEnum):
     """A price is of a model that is not available."""
     NEGATIVE_MARGIN = "negative_margin"
     """A source costs more than its model is charged."""
+    UNFLAGGED_SKIP = "unflagged_skip"
+    """Routers pass it over as stale, and nothing was found there."""
 
 
 class FindingKind(StrEnum):
@@ -66,6 +68,7 @@ class FindingKind(StrEnum):
     PENDING_PRICE = "pending_price"
     ORPHANED_PRICE = "orphaned_price"
     NEGATIVE_MARGIN = "negative_margin"
+    UNFLAGGED_SKIP = "unflagged_skip"
 
     @classmethod
     def of(cls, rule: Rule, severity: Severity) -> "FindingKind":

@@ -13,7 +13,7 @@ from typing import Any
 
 from modelbus.integrity.domain.findings import WHOLE, Fault, Rule, Severity, Spot, spot_of
 from modelbus.integrity.domain.references import REPLACEMENT, HolderKind, Place, Role
-from modelbus.integrity.domain.targets import DELETED, TargetKind
+from modelbus.integrity.domain.targets import DELETED, TargetKind, cheapest
 
 HORIZON = timedelta(days=30)
 """What is to be retired within that time is retiring soon."""
@@ -42,10 +42,11 @@ type RuleCheck = Callable[[Group, Circumstances], Iterable[Fault]]
 
 def find_faults(places: Iterable[Place], now: Circumstances) -> list[Fault]:
     """Find every fault among the places of some holders, all of each holder and in its order."""
-    return [fault for group in _groups(places) for check in _CHECKS for fault in check(group, now)]
+    return [fault for group in groups_of(places) for check in _CHECKS for fault in check(group, now)]
 
 
-def _groups(places: Iterable[Place]) -> Iterator[Group]:
+def groups_of(places: Iterable[Place]) -> Iterator[Group]:
+    """Answer the places of each active holder that serve the same."""
     active = [place for place in places if place.holder.is_active]
     for _, of_holder in groupby(active, key=lambda place: place.holder.key):
         by_serves: dict[str, Group] = {}
@@ -106,9 +107,9 @@ def _capability_mismatch(group: Group, _now: Circumstances) -> Iterator[Fault]:
 def _cost_jump(group: Group, _now: Circumstances) -> Iterator[Fault]:
     if not _is_fallback(group):
         return
-    first = _cheapest(group[0])
+    first = cheapest(group[0].offers)
     for place in group[1:]:
-        here = _cheapest(place)
+        here = cheapest(place.offers)
         jumps = {
             unit: (first[unit], price)
             for unit, price in here.items()
@@ -209,16 +210,6 @@ def _capabilities(place: Place) -> frozenset[str]:
     lacking = {name for name, has in features.items() if not has}
     having = {name for name, has in features.items() if has}
     return (place.model.capabilities | having) - lacking
-
-
-def _cheapest(place: Place) -> dict[str, Decimal]:
-    """Answer the lowest known price of each unit among what could answer here."""
-    known: dict[str, list[Decimal]] = {}
-    for source in place.offers:
-        for unit, price in source.cost.by_unit():
-            if price is not None:
-                known.setdefault(unit, []).append(price)
-    return {unit: min(prices) for unit, prices in known.items()}
 
 
 def _whole(rule: Rule, group: Group, target_kind: TargetKind, target_id: Any) -> Spot:

@@ -1,6 +1,6 @@
 """Targets are what references name: models, and sources of models, with all that a rule may ask of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -48,6 +48,8 @@ class Source:
     features: Mapping[str, bool] | None = None
     """What it can do otherwise than its model."""
     retires_at: datetime | None = None
+    health: str = "unknown"
+    """`healthy`, `degraded`, `down` or `unknown`; no rule asks for it, it passes too quickly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,10 @@ class Model:
     capabilities: frozenset[str] = frozenset()
     """By name; empty where nobody said what it can do."""
     retires_at: datetime | None = None
+    model_type: str | None = None
+    """None of one that is deleted."""
+    replacement_id: UUID | None = None
+    """The model that its users should move to."""
     ring: tuple[str, ...] = ()
     """The models that following replacements passes until it comes back here; empty where it does not."""
 
@@ -73,3 +79,13 @@ class Model:
     def offers(self) -> tuple[Source, ...]:
         """List the sources that can serve now."""
         return () if self.problem else tuple(source for source in self.sources if source.problem is None)
+
+
+def cheapest(offers: Iterable[Source]) -> dict[str, Decimal]:
+    """Answer the lowest known price of each unit among some sources."""
+    known: dict[str, list[Decimal]] = {}
+    for source in offers:
+        for unit, price in source.cost.by_unit():
+            if price is not None:
+                known.setdefault(unit, []).append(price)
+    return {unit: min(prices) for unit, prices in known.items()}

@@ -31,6 +31,7 @@ class ModelFacts(_Facts, frozen=True):
     """What is asked of a model."""
 
     name: str
+    model_type: str | None = None
     context_window: int | None = None
     retires_at: datetime | None = None
     replacement_model_id: UUID | None = None
@@ -56,6 +57,7 @@ class SourceFacts(_Facts, frozen=True):
     cost: Costs
     features: dict[str, bool] | None = None
     retires_at: datetime | None = None
+    health: str = "unknown"
 
 
 class PriceFacts(msgspec.Struct, frozen=True):
@@ -97,4 +99,9 @@ def are_same_target(before: Known | None, after: Known) -> bool:
     if before.record is None or after.record is None:
         return before.record == after.record
     decoder = _OF_KIND[after.kind]
-    return bool(decoder.decode(before.record) == decoder.decode(after.record))
+    return bool(_judged(decoder.decode(before.record)) == _judged(decoder.decode(after.record)))
+
+
+def _judged(facts: Any) -> Any:
+    """Leave out what no rule asks for: health changes by the minute, and nobody need be judged for it."""
+    return msgspec.structs.replace(facts, health="") if isinstance(facts, SourceFacts) else facts

@@ -26,6 +26,7 @@ from modelbus.integrity.domain.targets import TargetKind
 from modelbus.integrity.store.keys import among_keys
 from modelbus.integrity.store.tables import findings, records
 
+UNRESOLVED = (State.OPEN, State.ACKNOWLEDGED)
 _OPENED = (
     "id",
     "rule",
@@ -188,3 +189,10 @@ def read_fault(row: Any) -> Fault:
 
 def _finding(row: Any) -> Finding:
     return Finding(id=row.id, fault=read_fault(row))
+
+
+async def count_unresolved(session: AsyncSession) -> dict[tuple[str, ...], float]:
+    """Count the findings that are not resolved by rule, severity and state."""
+    by = (findings.c.rule, findings.c.severity, findings.c.state)
+    query = sa.select(*by, sa.func.count()).where(findings.c.state != State.RESOLVED).group_by(*by)
+    return {(rule, severity, state): float(count) for rule, severity, state, count in await session.execute(query)}

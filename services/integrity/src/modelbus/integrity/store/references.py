@@ -89,6 +89,14 @@ async def list_of(session: AsyncSession, holders: Collection[Key]) -> Sequence[R
     return [_row(row) for row in await session.execute(_ROWS.where(of_holders))]
 
 
+async def list_all(session: AsyncSession) -> dict[Key, tuple[Reference, ...]]:
+    """List every reference, by holder and in order."""
+    stored: dict[Key, list[Reference]] = {}
+    for holder, _, reference in map(_row, await session.execute(_ROWS)):
+        stored.setdefault(holder.key, []).append(reference)
+    return {key: tuple(each) for key, each in stored.items()}
+
+
 async def page_naming(
     session: AsyncSession, target_ids: Collection[UUID], limit: int, after: Position | None
 ) -> Sequence[Row]:

@@ -35,6 +35,7 @@ index_head = sa.Table(
     Column("revision", sa.BigInteger, nullable=False, server_default="0"),
     Column("loaded_revision", sa.BigInteger, nullable=False, server_default="0"),
     Column("judged_on", sa.Date),
+    Column("swept_on", sa.Date),
 )
 
 
@@ -107,4 +108,63 @@ findings = sa.Table(
     ),
     sa.Index("ix_findings_holder_id", "holder_id"),
     sa.Index("ix_findings_target_id", "target_id"),
+)
+
+usage_hours = sa.Table(
+    "usage_hours",
+    metadata,
+    Column("hour", sa.DateTime(timezone=True), primary_key=True),
+    Column("target_id", sa.Uuid, primary_key=True),  # the nil UUID counts all requests
+    Column("requests", sa.BigInteger, nullable=False),
+    Column("failures", sa.BigInteger, nullable=False),
+)
+
+heard_usage = sa.Table(
+    "heard_usage",
+    metadata,
+    Column("event_id", sa.Uuid, primary_key=True),
+    Column("told_at", sa.DateTime(timezone=True), nullable=False, index=True),
+)
+
+repairs = sa.Table(
+    "repairs",
+    metadata,
+    Column("finding_id", sa.Uuid, sa.ForeignKey(findings.c.id), primary_key=True),
+    Column("remedy", sa.Text, nullable=False),
+    Column("model_id", sa.Uuid),
+    Column("applied_by", sa.Text, nullable=False),
+    Column("applied_at", sa.DateTime(timezone=True), nullable=False),
+    Column("idempotency_key", sa.Text),
+    Column("holder_path", sa.Text, nullable=False),
+    Column("version_before", sa.BigInteger),
+    Column("version_after", sa.BigInteger),
+    sa.Index("uq_repairs_applied_by_idempotency_key", "applied_by", "idempotency_key", unique=True),
+)
+
+sweeps = sa.Table(
+    "sweeps",
+    metadata,
+    Column("id", sa.Uuid, primary_key=True),
+    Column("asked_by", sa.Text),  # NULL for the one of each night
+    Column("started_at", sa.DateTime(timezone=True), nullable=False),
+    Column("finished_at", sa.DateTime(timezone=True), nullable=False),
+    Column("revision", sa.BigInteger, nullable=False),
+    Column("checked", sa.BigInteger, nullable=False),
+    Column("drift", JSONB, nullable=False),
+    Column("opened", sa.BigInteger, nullable=False),
+    Column("closed", sa.BigInteger, nullable=False),
+)
+
+skips = sa.Table(
+    "skips",
+    metadata,
+    Column("holder_kind", sa.Text, primary_key=True),
+    Column("holder_id", sa.Uuid, primary_key=True),
+    Column("place_key", sa.Text, primary_key=True),
+    Column("target_id", sa.Uuid, primary_key=True),
+    Column("reason", sa.Text, nullable=False),
+    Column("times", sa.BigInteger, nullable=False),
+    Column("skipped_at", sa.DateTime(timezone=True), nullable=False),
+    Column("catalog_revision", sa.BigInteger, nullable=False),
+    Column("heard_at", sa.DateTime(timezone=True), nullable=False),
 )

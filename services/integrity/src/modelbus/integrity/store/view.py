@@ -28,6 +28,29 @@ async def page_places_naming(
     return await see(session, await references.page_naming(session, target_ids, limit, after))
 
 
+async def list_available_models(session: AsyncSession, but: Collection[UUID]) -> list[Model]:
+    """List the models that could serve now, but for some."""
+    living = sa.select(records.c.id).where(records.c.kind == "model", records.c.record.is_not(None))
+    ids = set((await session.scalars(living)).all())
+    return [model for model in (await _models(session, ids - set(but))).values() if model.offers]
+
+
+async def list_retiring(session: AsyncSession) -> tuple[dict[UUID, Model], list[Source]]:
+    """List the sources whose day of retirement is known, and the models of those and of such a day."""
+    is_dated = records.c.record.contains('"retires_at":"')
+    sources = list((await _sources(session, is_dated)).values())
+    dated = sa.select(records.c.id).where(records.c.kind == "model", is_dated)
+    ids = set((await session.scalars(dated)).all()) | {source.model_id for source in sources}
+    return await _models(session, ids), sources
+
+
+async def list_sources_of_supplier(session: AsyncSession, supplier_id: UUID) -> list[UUID]:
+    """List the sources of a supplier that are not deleted."""
+    # Its id may stand anywhere in the text; only the decoder knows where.
+    of_supplier = await _sources(session, records.c.record.contains(str(supplier_id), autoescape=True))
+    return [source.id for source in of_supplier.values() if source.supplier_id == supplier_id]
+
+
 async def see(session: AsyncSession, rows: Sequence[Row]) -> list[Place]:
     """Look up what references name, whether they are of the index or only proposed."""
     models = await _models(session, {reference.model_id for _, _, reference in rows})
@@ -96,6 +119,8 @@ def _model(
         context_window=known.context_window,
         capabilities=frozenset(each for each in can if each is not None),
         retires_at=known.retires_at,
+        model_type=known.model_type,
+        replacement_id=known.replacement_model_id,
     )
 
 
@@ -116,6 +141,7 @@ def _source(source_id: UUID, known: facts.SourceFacts, suppliers: Mapping[UUID, 
         cost=known.cost.rates(),
         features=known.features,
         retires_at=known.retires_at,
+        health=known.health,
     )
 
 

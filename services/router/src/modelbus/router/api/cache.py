@@ -10,6 +10,8 @@ from modelbus.router.cache.copy import CatalogCopy
 from modelbus.router.cache.table import SHELVES
 from modelbus.router.domain.errors import NotLoadedError
 
+PATH = "/api/v1/cache"
+
 
 class CacheView(BaseModel):
     """How the copy stands."""
@@ -37,7 +39,7 @@ class CacheView(BaseModel):
 
 def routes(catalog: CatalogCopy) -> APIRouter:
     """Answer the routes over this copy."""
-    cache = APIRouter(prefix="/api/v1/cache", tags=["cache"])
+    cache = APIRouter(prefix=PATH, tags=["cache"])
 
     @cache.get("")
     async def show_cache() -> CacheView:

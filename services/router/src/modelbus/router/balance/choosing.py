@@ -1,116 +1,81 @@
-"""Choosing among what the table offers; pure but for chance, which is given."""
+"""Choosing who serves a request: a pure function of the catalog, of what was seen of sources, and of chance."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import groupby
-from random import Random
 from typing import NamedTuple
 from uuid import UUID
 
+from modelbus.router.balance.menu import Menu
+from modelbus.router.balance.needs import Needs
+from modelbus.router.balance.offers import Offer
+from modelbus.router.balance.scoring import by_score
+from modelbus.router.balance.sifting import LeftOut, Sieve, Wish
 from modelbus.router.balance.standings import Standings
-from modelbus.router.cache.records import AccessKey, Chain, ChainStep, Credential, Model, Source, Supplier
-from modelbus.router.cache.table import Table
-from modelbus.router.domain.errors import ModelNotFoundError, ModelNotPermittedError, ModelUnavailableError
-from modelbus.router.wire.endpoints import SPOKEN
+from modelbus.router.balance.strategies import STRATEGIES, View
+from modelbus.router.cache.records import AccessKey, Credential
+from modelbus.router.cache.routing import ANY_FAILURE, Scope, Strategy
+from modelbus.router.domain.errors import Refusal
+from modelbus.router.naming.meanings import Meaning
+from modelbus.router.naming.resolving import strategy_of
 
-_UUID_LENGTH = 36
+type Rests = Callable[[Offer, float], str | None]
+"""Says why an offer should be asked after all others; None if it need not."""
 
 
-class Offer(NamedTuple):
-    """A source that may serve, with what is needed to call it."""
+class Wanted(NamedTuple):
+    """What a request asks for, found in one state of the catalog."""
 
-    source: Source
-    supplier: Supplier
-    credentials: tuple[Credential, ...]
-    """Those that the catalog calls usable, by priority."""
+    menu: Menu
+    meaning: Meaning
+    scope: Scope | None
 
     @property
-    def protocol(self) -> str:
-        """How requests to it are spoken."""
-        return self.source.protocol or self.supplier.protocol
+    def strategy(self) -> Strategy | None:
+        """The catalog's strategy that is in force for it."""
+        return self.meaning.strategy or strategy_of(self.menu.table, self.scope)
 
 
-def offers_for(table: Table, asked_for: str, caller: AccessKey, chance: Random) -> list[Offer]:
-    """Answer who may serve the request, in turn; each source at most once.
+@dataclass(slots=True)
+class Choice:
+    """Who may serve, in turn, and who may not."""
 
-    Raises:
-        ModelNotFoundError, ModelNotPermittedError, ModelUnavailableError: as `serving` does.
-    """
-    in_order: dict[UUID, Source] = {}
-    for sources in serving(table, asked_for, caller):
-        in_order.update((source.id, source) for source in in_turn(sources, chance) if source.id not in in_order)
-    return [_offer(table, source) for source in in_order.values()]
-
-
-def serving(table: Table, asked_for: str, caller: AccessKey) -> list[list[Source]]:
-    """Answer the sources that can serve it now, step by step.
-
-    Raises:
-        ModelNotFoundError: nothing bears that name.
-        ModelNotPermittedError: the key allows nothing of it.
-        ModelUnavailableError: nothing of it can serve now; the text says why.
-    """
-    found = find(table, asked_for)
-    steps = steps_of(found)
-    permitted = [step for step in steps if caller.permits(step.model_id)]
-    if steps and not permitted:
-        raise ModelNotPermittedError(asked_for)
-    by_step = [sources for step in permitted if (sources := _serving(table, step))]
-    if not by_step:
-        reasons = [_why_unserved(table, step, is_named=isinstance(found, Chain)) for step in permitted]
-        raise ModelUnavailableError(asked_for, "; ".join(reasons) or "it has no steps")
-    return by_step
+    meaning: Meaning
+    strategy: str
+    """By which the offers are in this order: the router's, or the name of a cost strategy."""
+    offers: list[Offer]
+    left_out: list[LeftOut]
+    stale: list[LeftOut]
+    """Steps that were skipped because nothing of them is available."""
+    resting: dict[UUID, str] = field(default_factory=dict)
+    """Sources that are asked last, and why."""
+    refusal: Refusal | None = None
+    """What the caller is told where there is no offer."""
 
 
-def find(table: Table, asked_for: str) -> Model | Chain:
-    """Find what a name means: a model's name, then an alias, an id, and last an active chain.
-
-    Raises:
-        ModelNotFoundError: nothing bears that name.
-    """
-    named = table.models.found("name", asked_for) or table.models.found("alias", asked_for)
-    if named:
-        return named[0]
-    if len(asked_for) == _UUID_LENGTH and (model := table.models.get(_uuid(asked_for))):
-        return model
-    for chain in table.chains.found("name", asked_for):
-        if chain.is_active:
-            return chain
-    raise ModelNotFoundError(asked_for)
-
-
-def steps_of(found: Model | Chain) -> tuple[ChainStep, ...]:
-    """Answer the steps of a chain; a model is a single step."""
-    return found.steps if isinstance(found, Chain) else (ChainStep(found.id),)
-
-
-def is_served(table: Table, found: Model | Chain, caller: AccessKey) -> bool:
-    """Tell whether this key could call it now."""
-    return any(caller.permits(step.model_id) and _serving(table, step) for step in steps_of(found))
-
-
-def why_not(table: Table, source: Source) -> str | None:
-    """Say why a source can't serve now; None if it can."""
-    supplier = table.suppliers.get(source.supplier_id)
-    if not source.is_available:
-        return source.reason or "not available"
-    if supplier is None or not supplier.is_active:
-        return "supplier_disabled"
-    if (protocol := source.protocol or supplier.protocol) not in SPOKEN:
-        return f"supplier {supplier.name!r} speaks {protocol!r}, which is not routed"
-    return None
-
-
-def in_turn(sources: Iterable[Source], chance: Random) -> Iterator[Source]:
-    """Put sources in turn: by priority, and among equals by weighted chance; weight 0 comes last among its equals."""
-    for _, equals in groupby(sources, key=lambda source: source.priority):
-        tied = list(equals)
-        if len(tied) > 1:
-            # Efraimidis and Spirakis (2006): the order of u ** (1 / weight) is a weighted draw without replacement.
-            tied.sort(
-                key=lambda source: chance.random() ** (1 / source.weight) if source.weight > 0 else -1, reverse=True
-            )
-        yield from tied
+def choose(wanted: Wanted, wish: Wish, caller: AccessKey, usual: str, view: View, rests: Rests) -> Choice:
+    """Choose; `usual` is the router's own strategy, for what has none in the catalog."""
+    meaning, strategy = wanted.meaning, wanted.strategy
+    needs = Needs(wish.endpoint, wish.fields, is_stream=wish.is_stream)
+    sieve = Sieve(wanted.menu, meaning, needs, wish.endpoint, caller, wanted.scope, strategy, view.loads)
+    order = by_score(strategy) if strategy else STRATEGIES[usual]
+    fit = [sieve.sift(step) for step in meaning.steps]
+    if meaning.is_pool:
+        fit = [[offer for offers in fit for offer in offers]]
+    in_order: dict[UUID, Offer] = {}
+    for offers in fit:
+        for offer in order(offers, view):
+            in_order.setdefault(offer.id, offer)
+    offers, resting = _rested_last(list(in_order.values()), rests, view.now)
+    return Choice(
+        meaning,
+        strategy.name if strategy else usual,
+        offers,
+        sieve.left_out,
+        sieve.stale if meaning.holder_kind else [],
+        resting,
+        None if offers else sieve.refusal(),
+    )
 
 
 def next_credential(offer: Offer, tried: Container[UUID], standings: Standings, now: float) -> Credential | None:
@@ -119,41 +84,10 @@ def next_credential(offer: Offer, tried: Container[UUID], standings: Standings, 
     return min(free, key=lambda one: (one.priority, standings.last_use(one)), default=None)
 
 
-def _serving(table: Table, step: ChainStep) -> list[Source]:
-    model = table.models.get(step.model_id)
-    if model is None or not model.is_available:
-        return []
-    return [source for source in _sources(table, step) if why_not(table, source) is None]
-
-
-def _sources(table: Table, step: ChainStep) -> list[Source]:
-    sources = table.sources.found("model", step.model_id)
-    return [source for source in sources if step.source_id in {None, source.id}]
-
-
-def _offer(table: Table, source: Source) -> Offer:
-    supplier = table.suppliers.get(source.supplier_id)
-    assert supplier is not None  # noqa: S101 - why_not has looked
-    now = datetime.now(UTC)
-    pool = table.credentials.found("supplier", supplier.id)
-    usable = tuple(one for one in pool if one.is_usable(source.model_id, now))
-    return Offer(source, supplier, usable)
-
-
-def _why_unserved(table: Table, step: ChainStep, *, is_named: bool) -> str:
-    model = table.models.get(step.model_id)
-    if model is None:
-        return "a step names a model that is gone" if is_named else "deleted"
-    if not model.is_available:
-        reason = model.reason or "not available"
-    else:
-        reasons = dict.fromkeys(why_not(table, source) or "" for source in _sources(table, step))
-        reason = ", ".join(reasons) or "it has no source"
-    return f"{model.name}: {reason}" if is_named else reason
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        return UUID(int=0)
+def _rested_last(offers: Sequence[Offer], rests: Rests, now: float) -> tuple[list[Offer], dict[UUID, str]]:
+    """Look at the clock for credentials, and put last what rests; steps with triggers of their own stay behind it."""
+    usable = [offer.as_of(datetime.now(UTC)) if offer.has_cooling else offer for offer in offers]
+    resting = {offer.id: reason for offer in usable if (reason := rests(offer, now))}
+    if resting:
+        usable.sort(key=lambda offer: 2 if ANY_FAILURE not in offer.triggers else offer.id in resting)
+    return usable, resting

@@ -24,7 +24,7 @@ class Standings:
 
     def is_out(self, credential: Credential, now: float) -> bool:
         """Tell whether it is to be left alone."""
-        return self._out_until.get((credential.id, credential.sealed), now) > now
+        return bool(self._out_until) and self._out_until.get((credential.id, credential.sealed), now) > now
 
     def out_for(self, credential: Credential, now: float) -> float:
         """Answer for how many seconds it is to be left alone."""

@@ -1,6 +1,7 @@
 """What goes wrong: refusals, which the caller is told, and failed attempts, which another attempt may mend."""
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class Refusal(Exception):  # noqa: N818 - the root of refusals, never raised itself
@@ -10,6 +11,10 @@ class Refusal(Exception):  # noqa: N818 - the root of refusals, never raised its
     param: str | None = None
     retry_after_s: float | None = None
     """When the same request may be served, if that is known."""
+    is_final: bool = False
+    """Official clients are told not to try again by themselves."""
+    attempts: Sequence[Mapping[str, Any]] = ()
+    """What was tried before, and what came of it."""
 
 
 class NotLoadedError(Refusal):
@@ -24,6 +29,12 @@ class KeyRefusedError(Refusal):
     code = "invalid_api_key"
 
 
+class IssuerAwayError(Refusal):
+    """A token can't be verified, since its issuer's keys are not known."""
+
+    code = "issuer_unavailable"
+
+
 class MalformedRequestError(Refusal):
     """The request can't be read."""
 
@@ -32,6 +43,18 @@ class MalformedRequestError(Refusal):
     def __init__(self, words: str, param: str | None = None) -> None:
         super().__init__(words)
         self.param = param
+
+
+class IdempotencyKeyMalformedError(Refusal):
+    """The header holds nothing that can be a key."""
+
+    code = "idempotency_key_malformed"
+
+
+class IdempotencyKeyReusedError(Refusal):
+    """The key stands for another request."""
+
+    code = "idempotency_key_reused"
 
 
 class BodyTooLargeError(Refusal):
@@ -88,6 +111,25 @@ class ModelUnavailableError(Refusal):
         super().__init__(f"{asked_for!r} is not available: {reason}")
 
 
+class ScopeNotPermittedError(Refusal):
+    """The scope that the caller names is none that it may name."""
+
+    code = "scope_not_permitted"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"the scope {scope!r} does not exist, is not active, or is not for this access key")
+
+
+class NoCapableSourceError(Refusal):
+    """What is available can't do what the request needs."""
+
+    code = "no_capable_source"
+
+    def __init__(self, asked_for: str, reason: str, param: str | None = "model") -> None:
+        super().__init__(f"nothing of {asked_for!r} can serve this request: {reason}")
+        self.param = param
+
+
 class UpstreamFailedError(Refusal):
     """Every attempt failed."""
 
@@ -106,12 +148,37 @@ class UpstreamLateError(Refusal):
     code = "upstream_timeout"
 
 
+class RateLimitedError(Refusal):
+    """The caller has used up what it may use per minute, or at once; without a time it is never served as it is."""
+
+    code = "rate_limit_exceeded"
+
+    def __init__(self, words: str, retry_after_s: float | None) -> None:
+        super().__init__(words)
+        self.retry_after_s = retry_after_s
+        self.is_final = retry_after_s is None
+
+
+class BudgetExceededError(Refusal):
+    """The caller has spent what it may spend."""
+
+    code = "budget_exceeded"
+    is_final = True
+
+    def __init__(self, words: str, retry_after_s: float | None) -> None:
+        super().__init__(words)
+        self.retry_after_s = retry_after_s
+
+
 class CallerGoneError(Exception):
     """The caller left; there is nobody to answer."""
 
 
 class AttemptFailedError(Exception):
     """One call of a supplier came to nothing; `what` may be told to callers, `detail` is for the usage record."""
+
+    may_have_run: ClassVar[bool] = False
+    """The supplier may have done the work, and may bill it."""
 
     def __init__(self, what: str, detail: str = "") -> None:
         super().__init__(what, detail)
@@ -129,13 +196,25 @@ class UnreachableError(AttemptFailedError):
 class LostError(AttemptFailedError):
     """The connection, or the stream on it, ended early."""
 
+    may_have_run = True
+
 
 class TimedOutError(AttemptFailedError):
     """A deadline passed."""
 
+    may_have_run = True
+
+
+class NoConnectionError(TimedOutError):
+    """No connection could be made, or came free, in time; nothing was sent."""
+
+    may_have_run = False
+
 
 class MalformedAnswerError(AttemptFailedError):
     """What came is no completion."""
+
+    may_have_run = True
 
 
 class RefusedError(AttemptFailedError):
@@ -148,6 +227,10 @@ class CredentialRefusedError(RefusedError):
     def __init__(self, what: str, out_s: float) -> None:
         super().__init__(what)
         self.out_s = out_s
+
+
+class CredentialCooledError(CredentialRefusedError):
+    """The supplier accepts the credential, but has had enough of it for now."""
 
 
 class UntranslatableError(AttemptFailedError):

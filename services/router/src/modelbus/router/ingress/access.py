@@ -15,7 +15,7 @@ def admit(table: Table, headers: Mapping[bytes, bytes]) -> AccessKey:
     Raises:
         KeyRefusedError: it shows none that is good now.
     """
-    shown = _shown(headers)
+    shown = shown_by(headers)
     if not shown:
         raise KeyRefusedError("you must provide an access key, as 'Authorization: Bearer <key>' or 'x-api-key: <key>'")
     digest = sha256(shown).hexdigest()
@@ -41,7 +41,8 @@ def _admit(table: Table, key: AccessKey, digest: str) -> AccessKey:
     return key.within(consumer)
 
 
-def _shown(headers: Mapping[bytes, bytes]) -> bytes:
+def shown_by(headers: Mapping[bytes, bytes]) -> bytes:
+    """Answer what the caller shows, be it a key or a token; nothing where it shows nothing."""
     scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() == b"bearer" and token:
         return token.strip()

@@ -14,27 +14,41 @@ from modelbus.chassis import last_resort
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.logs import logger
 from modelbus.router.cache.copy import CatalogCopy
+from modelbus.router.cache.records import AccessKey
+from modelbus.router.cache.table import Table
+from modelbus.router.complexity.conversations import CONVERSATION, conversation_of
 from modelbus.router.domain.errors import CallerGoneError, Refusal, UnknownPathError, WrongMethodError
-from modelbus.router.ingress.access import admit
+from modelbus.router.ingress.access import admit, shown_by
 from modelbus.router.ingress.body import BodyLimits, read_body
 from modelbus.router.ingress.models import ModelList, show
 from modelbus.router.ingress.refusals import internal_error, refuse
+from modelbus.router.ingress.tokens import Tokens, token_of
 from modelbus.router.ingress.watch import CallerWatch
 from modelbus.router.journey.ask import Ask, read_ask, read_form_ask
-from modelbus.router.journey.journeys import Journeys
+from modelbus.router.journey.explaining import header_of
+from modelbus.router.journey.patience import wishes_of
 from modelbus.router.journey.reply import Reply
+from modelbus.router.journey.spans import Spans
 from modelbus.router.journey.trip import CUT, FAILED, Trip
 from modelbus.router.ledger.ledger import Ledger
+from modelbus.router.limits.allowance import Allowance
+from modelbus.router.limits.gate import Gate
+from modelbus.router.limits.headers import limit_headers
+from modelbus.router.memo.memo import Memo
+from modelbus.router.memo.repeats import Claim
+from modelbus.router.naming.resolving import scope_of
 from modelbus.router.wire.endpoints import ENDPOINTS, Endpoint
 from modelbus.router.wire.envelopes import ANTHROPIC, OPENAI
 from modelbus.router.wire.versions import versions_of
 
 PREFIX = "/v1/"
+_TRACE_PARENT = b"traceparent"
 _MODELS = "/v1/models"
 _LONGEST_REQUEST_ID = 128
 # What nginx writes in its log for a caller that left; nobody is told it.
 _CALLER_LEFT = 499
 _LAST_PIECE_S = 1.0
+_SCOPE, _EXPLAIN, _ONCE = b"x-modelbus-scope", b"x-modelbus-explain", b"idempotency-key"
 
 log = logger(__name__)
 
@@ -53,6 +67,7 @@ class Visit:
     protocol: str
     """What the caller speaks."""
     trip: Trip | None = None
+    allowance: Allowance | None = None
     status: int = _CALLER_LEFT
     """Of the answer, once it has begun."""
 
@@ -60,11 +75,23 @@ class Visit:
 class Door:
     """Hears /v1: who calls, what is asked, and what is answered."""
 
-    def __init__(self, catalog: CatalogCopy, journeys: Journeys, ledger: Ledger, limits: BodyLimits) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it joins
+        self,
+        catalog: CatalogCopy,
+        memo: Memo,
+        ledger: Ledger,
+        gate: Gate,
+        body_limits: BodyLimits,
+        tokens: Tokens | None = None,
+        spans: Spans | None = None,
+    ) -> None:
         self._catalog = catalog
-        self._journeys = journeys
+        self._memo = memo
         self._ledger = ledger
-        self._limits = limits
+        self._gate = gate
+        self._body_limits = body_limits
+        self._tokens = tokens
+        self._spans = spans
         self._list = ModelList()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own signature
@@ -73,8 +100,15 @@ class Door:
         try:
             await last_resort.attempt(self._hear(scope, visit), partial(self._own_up, visit))
         finally:
-            if visit.trip:
-                self._ledger.record(visit.trip.entry(visit.status))
+            self._settle(visit)
+
+    def _settle(self, visit: Visit) -> None:
+        entry = visit.trip.entry(visit.status) if visit.trip else None
+        self._gate.leave(visit.allowance, visit.trip.used_tokens if visit.trip else 0, entry)
+        if entry:
+            self._ledger.record(entry)
+        if entry and visit.trip and self._spans is not None:
+            self._spans.tell(visit.trip, entry, visit.headers.get(_TRACE_PARENT))
 
     async def _hear(self, scope: Scope, visit: Visit) -> None:
         try:
@@ -111,28 +145,49 @@ class Door:
     async def _serve(self, endpoint: Endpoint, visit: Visit) -> None:
         begun, started_at = monotonic(), datetime.now(UTC)
         table = self._catalog.table
-        caller = admit(table, visit.headers)
-        ask = _ask(endpoint, visit.headers, await read_body(visit.receive, visit.headers, self._limits))
-        visit.trip = trip = Trip(ask, caller, table, visit.id, started_at, begun)
+        caller = await self.admit(table, visit.headers)
+        body = await read_body(visit.receive, visit.headers, self._body_limits)
+        ask, claim = _ask(endpoint, visit.headers, body), _claim(visit, caller, body)
+        wishes = wishes_of(visit.headers)
+        visit.allowance = self._gate.allowance_of(table, caller)
+        self._gate.enter(table, caller, visit.allowance, ask.fields)
+        visit.trip = trip = Trip(ask, caller, table, visit.id, started_at, begun, wishes)
         async with CallerWatch(visit.receive):
-            await self._carry(visit, trip)
+            await self._carry(visit, trip, claim)
 
-    async def _carry(self, visit: Visit, trip: Trip) -> None:
+    async def _carry(self, visit: Visit, trip: Trip, claim: Claim | None) -> None:
         try:
-            reply = await self._journeys.carry(trip)
+            reply = await self._memo.carry(trip, claim)
         except Refusal as refusal:
             reply = refuse(refusal, visit.protocol)
             reply.headers.append((b"x-modelbus-attempts", b"%d" % len(trip.attempts)))
+        if trip.choice is not None and visit.headers.get(_EXPLAIN) == b"1":
+            reply.headers.append((_EXPLAIN, header_of(trip.choice, trip.table.revision, trip.ruling)))
         await self._answer(visit, reply)
+
+    async def admit(self, table: Table, headers: Mapping[bytes, bytes]) -> AccessKey:
+        """Answer whose access key or token a request shows.
+
+        Raises:
+            KeyRefusedError: it shows none that is good now.
+            IssuerAwayError: its token can't be verified now.
+        """
+        if self._tokens is not None and (token := token_of(shown_by(headers))):
+            return await self._tokens.admit(table, token)
+        return admit(table, headers)
 
     async def _list_models(self, visit: Visit) -> None:
         table = self._catalog.table
-        await self._answer(visit, self._list.of(table, admit(table, visit.headers), visit.protocol))
+        await self._answer(visit, self._list.of(table, await self._within_scope(table, visit), visit.protocol))
 
     async def _show_model(self, visit: Visit) -> None:
         table = self._catalog.table
         name = visit.path.removeprefix(_MODELS + "/")
-        await self._answer(visit, show(table, admit(table, visit.headers), name, visit.protocol))
+        await self._answer(visit, show(table, await self._within_scope(table, visit), name, visit.protocol))
+
+    async def _within_scope(self, table: Table, visit: Visit) -> AccessKey:
+        caller, scope = await self.admit(table, visit.headers), _scope(visit.headers)
+        return caller if scope is None else caller.among(scope_of(table, scope, caller).model_ids)
 
     async def _answer(self, visit: Visit, reply: Reply) -> None:
         """Send the reply; pieces go as they come, and no faster than the caller reads them."""
@@ -141,6 +196,8 @@ class Door:
         if visit.protocol == ANTHROPIC:
             reply.headers.append((b"request-id", _request_id(visit)))
         reply.headers.append((b"x-modelbus-revision", b"%d" % self._revision(visit)))
+        if visit.allowance is not None:
+            reply.headers += limit_headers(visit.allowance, visit.protocol)
         if isinstance(body, bytes):
             reply.headers.append((b"content-length", b"%d" % len(body)))
             await self._begin(visit, reply)
@@ -176,9 +233,26 @@ def _protocol(path: str, headers: Mapping[bytes, bytes]) -> str:
 
 def _ask(endpoint: Endpoint, headers: Mapping[bytes, bytes], body: bytes) -> Ask:
     if endpoint.is_form:
-        return read_form_ask(body, headers.get(b"content-type", b"").decode("latin-1"), endpoint)
-    ask = read_ask(body, endpoint)
-    return replace(ask, versions=versions_of(headers)) if endpoint.protocol == ANTHROPIC else ask
+        ask = read_form_ask(body, headers.get(b"content-type", b"").decode("latin-1"), endpoint)
+    else:
+        ask = read_ask(body, endpoint)
+    if endpoint.protocol == ANTHROPIC:
+        ask = replace(ask, versions=versions_of(headers))
+    if scope := _scope(headers):
+        ask = replace(ask, scope=scope)
+    return replace(ask, conversation=conversation_of(headers)) if CONVERSATION in headers else ask
+
+
+def _scope(headers: Mapping[bytes, bytes]) -> str | None:
+    return headers.get(_SCOPE, b"").decode("utf-8", "replace") or None
+
+
+def _claim(visit: Visit, caller: AccessKey, body: bytes) -> Claim | None:
+    """Answer the claim that the request be carried once, if it makes one."""
+    key = visit.headers.get(_ONCE)
+    if key is None:
+        return None
+    return Claim.of(caller.id, key, visit.path.encode(), visit.headers.get(_SCOPE, b""), body)
 
 
 def _request_id(visit: Visit) -> bytes:

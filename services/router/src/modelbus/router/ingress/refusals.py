@@ -7,10 +7,13 @@ from modelbus.router.domain import errors
 from modelbus.router.journey.reply import JSON, Reply
 from modelbus.router.wire.envelopes import error_body
 
-STATUSES: Mapping[type[errors.Refusal], int] = {
+STATUSES: Mapping[type[Exception], int] = {
     errors.NotLoadedError: 503,
     errors.KeyRefusedError: 401,
+    errors.IssuerAwayError: 503,
     errors.MalformedRequestError: 400,
+    errors.IdempotencyKeyMalformedError: 400,
+    errors.IdempotencyKeyReusedError: 422,
     errors.BodyTooLargeError: 413,
     errors.BodyTooSlowError: 408,
     errors.UnknownPathError: 404,
@@ -18,6 +21,10 @@ STATUSES: Mapping[type[errors.Refusal], int] = {
     errors.ModelNotFoundError: 404,
     errors.ModelNotPermittedError: 403,
     errors.ModelUnavailableError: 503,
+    errors.ScopeNotPermittedError: 403,
+    errors.NoCapableSourceError: 400,
+    errors.RateLimitedError: 429,
+    errors.BudgetExceededError: 429,
     errors.UpstreamFailedError: 502,
     errors.CredentialsExhaustedError: 502,
     errors.UpstreamLateError: 504,
@@ -37,10 +44,12 @@ def internal_error(protocol: str) -> Reply:
 def refuse(refusal: errors.Refusal, protocol: str) -> Reply:
     """Word the refusal in the envelope of the protocol that the caller speaks."""
     status = STATUSES[type(refusal)]
-    body = error_body(protocol, status, str(refusal), refusal.code, refusal.param)
+    body = error_body(protocol, status, str(refusal), refusal.code, refusal.param, refusal.attempts)
     reply = Reply(status, body, [(b"content-type", JSON)])
     if isinstance(refusal, _UNREAD):
         reply.headers.append((b"connection", b"close"))
+    if refusal.is_final:
+        reply.headers.append((b"x-should-retry", b"false"))
     if refusal.retry_after_s is not None:
         reply.headers.append((b"retry-after", b"%d" % max(ceil(refusal.retry_after_s), 1)))
     return reply

@@ -25,6 +25,7 @@ class Ask:
     """A request for a completion; fields that routing does not know travel byte for byte."""
 
     model: str
+    """Empty where the caller names none."""
     fields: dict[str, Raw]
     is_stream: bool
     shows_usage: bool
@@ -34,17 +35,21 @@ class Ask:
     """What came in the place of JSON."""
     versions: Mapping[str, str] = _NO_VERSIONS
     """Which version of its protocol the caller speaks, as headers."""
+    scope: str | None = None
+    """The scope that the caller names."""
+    conversation: str = ""
+    """The name that the caller gives the conversation; empty where it gives none."""
 
     @property
     def content_type(self) -> str:
         """What the body is for suppliers."""
         return self.form.content_type if self.form else "application/json"
 
-    def body_for(self, upstream_name: str) -> bytes:
-        """Write the request as the supplier is to see it."""
+    def body_for(self, upstream_name: str, defaults: Mapping[str, Raw]) -> bytes:
+        """Write the request as the supplier is to see it; what the caller did not say is as the defaults do."""
         if self.form:
             return self.form.for_model(upstream_name)
-        return msgspec.json.encode(self.fields | {"model": Raw(msgspec.json.encode(upstream_name))})
+        return msgspec.json.encode({**self.fields, **defaults, "model": Raw(msgspec.json.encode(upstream_name))})
 
 
 def read_ask(body: bytes, endpoint: Endpoint = CHAT) -> Ask:
@@ -94,7 +99,7 @@ def _object(body: bytes) -> dict[str, Raw]:
 
 def _model(fields: dict[str, Raw]) -> str:
     if "model" not in fields:
-        raise MalformedRequestError("you must provide a model", "model")
+        return ""
     try:
         model = _read_text(fields["model"])
     except msgspec.DecodeError as error:

@@ -8,9 +8,15 @@ from http import HTTPStatus
 import msgspec
 from msgspec import Raw
 
-from modelbus.router.domain.errors import AttemptFailedError, CredentialRefusedError, RefusedError
-from modelbus.router.domain.verdicts import REJECTED_S, Verdict, cooling_s
+from modelbus.router.domain.errors import (
+    AttemptFailedError,
+    CredentialCooledError,
+    CredentialRefusedError,
+    RefusedError,
+)
+from modelbus.router.domain.verdicts import REJECTED_S, Cause, Verdict, cause_of, cooling_s
 from modelbus.router.upstream.client import Answer
+from modelbus.router.wire.complaints import words_of
 from modelbus.router.wire.envelopes import ANTHROPIC, error_body, translated_error
 
 _LONGEST = 1024 * 1024
@@ -35,8 +41,8 @@ _envelope = msgspec.json.Decoder(_Envelope).decode
 _moderated = msgspec.json.Decoder(_Moderated).decode
 
 
-async def complaint_of(answer: Answer, verdict: Verdict, spoken: str, heard: str) -> bytes:
-    """Answer what the caller, to whom one protocol is spoken, is told of a refusal that is its own fault.
+async def complaint_of(answer: Answer, verdict: Verdict, spoken: str, heard: str) -> tuple[bytes, Cause]:
+    """Answer what the caller, to whom one protocol is spoken, is told of a refusal that is its own fault, and which.
 
     What the supplier says in the same protocol goes on as it is.
 
@@ -47,16 +53,20 @@ async def complaint_of(answer: Answer, verdict: Verdict, spoken: str, heard: str
         told = await answer.read(_LONGEST)
         if heard == ANTHROPIC and _OUT_OF_CREDIT in told:
             raise CredentialRefusedError(f"answered {answer.status}", REJECTED_S)
-        if spoken == heard:
-            return told if _is_envelope(told) else _own_words(spoken, answer.status)
-        return translated_error(spoken, answer.status, told) or _own_words(spoken, answer.status)
+        return _in_words(spoken, heard, answer.status, told), cause_of(told)
     if answer.status == HTTPStatus.FORBIDDEN:
         with suppress(AttemptFailedError, TimeoutError):
             async with asyncio.timeout(_WAIT_S):
                 told = await answer.read(_LONGEST)
             if _is_moderation(told):
-                return told if spoken == heard else translated_error(spoken, answer.status, told) or told
+                return _in_words(spoken, heard, answer.status, told), Cause.CONTENT_FILTER
     raise _refused(answer, verdict)
+
+
+def _in_words(spoken: str, heard: str, status: int, told: bytes) -> bytes:
+    if spoken != heard:
+        return translated_error(spoken, status, told) or _own_words(spoken, status, told)
+    return told if _is_envelope(told) else _own_words(spoken, status, told)
 
 
 def _is_envelope(body: bytes) -> bool:
@@ -76,8 +86,10 @@ def _is_moderation(body: bytes) -> bool:
     return not metadata.keys().isdisjoint(("reasons", "flagged_input"))
 
 
-def _own_words(protocol: str, status: int) -> bytes:
+def _own_words(protocol: str, status: int, told: bytes) -> bytes:
     words = f"the supplier refused the request with status {status}"
+    if said := words_of(told):
+        words = f"{words}: {said}"
     return error_body(protocol, status, words, "upstream_refused")
 
 
@@ -86,5 +98,5 @@ def _refused(answer: Answer, verdict: Verdict) -> RefusedError:
     if verdict is Verdict.REJECTED:
         return CredentialRefusedError(what, REJECTED_S)
     if verdict is Verdict.COOLED:
-        return CredentialRefusedError(what, cooling_s(answer.headers.get("retry-after"), datetime.now(UTC)))
+        return CredentialCooledError(what, cooling_s(answer.headers.get("retry-after"), datetime.now(UTC)))
     return RefusedError(what)

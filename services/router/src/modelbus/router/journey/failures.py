@@ -1,10 +1,11 @@
 """What the caller is told when nobody served: who was tried and what came of it, never with which credential."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from modelbus.router.domain.errors import (
     AttemptFailedError,
+    CredentialCooledError,
     CredentialRefusedError,
     CredentialsExhaustedError,
     MalformedRequestError,
@@ -14,6 +15,17 @@ from modelbus.router.domain.errors import (
     UpstreamFailedError,
     UpstreamLateError,
 )
+from modelbus.router.domain.verdicts import Cause
+from modelbus.router.journey.reply import Reply
+
+
+class ComplaintError(AttemptFailedError):
+    """The supplier says that the request is at fault; `reply` tells the caller so, unless somebody else serves it."""
+
+    def __init__(self, status: int, cause: Cause, reply: Reply) -> None:
+        super().__init__(f"answered {status}", "the request is at fault" if cause is Cause.REQUEST else cause)
+        self.cause = cause
+        self.reply = reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,27 +34,49 @@ class Failure:
 
     supplier: str
     what: str
+    cause: Cause = Cause.OTHER
     is_credentials: bool = False
-    is_late: bool = False
+    may_have_run: bool = False
     wrong: UntranslatableError | None = None
     """What of the request could not be said to this supplier."""
+    complaint: ComplaintError | None = None
     retry_in_s: float | None = None
+    number: int | None = None
+    """Of the attempt; None where nobody was called."""
+    after_ms: int = 0
 
     @classmethod
-    def of(cls, supplier: str, error: AttemptFailedError) -> Self:
+    def of(cls, supplier: str, error: AttemptFailedError, number: int | None = None, after_ms: int = 0) -> Self:
         """Say it without the details, which are not the caller's."""
+        complaint = error if isinstance(error, ComplaintError) else None
         return cls(
             supplier,
-            error.what,
+            error.what
+            if complaint is None or complaint.cause is Cause.REQUEST
+            else f"{error.what} ({complaint.cause})",
+            cause=_cause(error),
             is_credentials=isinstance(error, CredentialRefusedError),
-            is_late=isinstance(error, TimedOutError),
+            may_have_run=error.may_have_run,
             wrong=error if isinstance(error, UntranslatableError) else None,
+            complaint=complaint,
             retry_in_s=error.out_s if isinstance(error, CredentialRefusedError) else None,
+            number=number,
+            after_ms=after_ms,
         )
+
+    def told(self) -> dict[str, Any]:
+        """Write it for programs."""
+        return {"attempt": self.number, "supplier": self.supplier, "failure": self.what, "after_ms": self.after_ms}
 
 
 def refusal_after(failures: list[Failure]) -> Refusal:
     """Sum up: the request, credentials or time if there was nothing else, a plain failure otherwise."""
+    refusal = _refusal(failures)
+    refusal.attempts = [failure.told() for failure in failures]
+    return refusal
+
+
+def _refusal(failures: list[Failure]) -> Refusal:
     told = "; ".join(f"{failure.supplier}: {failure.what}" for failure in failures)
     if wrong := [failure.wrong for failure in failures if failure.wrong]:
         if len(wrong) == len(failures):
@@ -52,6 +86,19 @@ def refusal_after(failures: list[Failure]) -> Refusal:
         refusal = CredentialsExhaustedError(f"no credential is accepted now ({told})")
         refusal.retry_after_s = min((failure.retry_in_s for failure in failures if failure.retry_in_s), default=None)
         return refusal
-    if all(failure.is_late for failure in failures):
+    if all(failure.cause is Cause.TIMEOUT for failure in failures):
         return UpstreamLateError(f"no supplier answered in time ({told})")
     return UpstreamFailedError(f"every attempt failed ({told})")
+
+
+def _cause(error: AttemptFailedError) -> Cause:
+    match error:
+        case ComplaintError():
+            return error.cause
+        case UntranslatableError():
+            return Cause.UNABLE
+        case CredentialCooledError():
+            return Cause.RATE_LIMIT
+        case TimedOutError():
+            return Cause.TIMEOUT
+    return Cause.OTHER

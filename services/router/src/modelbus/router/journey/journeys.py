@@ -4,58 +4,52 @@ Attempts end where the caller has been given a first byte; no pair of source and
 """
 
 import asyncio
-from dataclasses import dataclass
-from random import Random
 from time import monotonic
 from uuid import UUID
 
 from modelbus.chassis.logs import logger
-from modelbus.router.balance.choosing import Offer, next_credential, offers_for
-from modelbus.router.balance.standings import Standings
-from modelbus.router.cache.keyring import Keyring, UnusableCredentialError
+from modelbus.router.balance.balancer import Balancer
+from modelbus.router.balance.choosing import Wanted, next_credential
+from modelbus.router.balance.offers import Offer
+from modelbus.router.cache.keyring import UnusableCredentialError
 from modelbus.router.cache.records import Credential
 from modelbus.router.domain.errors import (
     AttemptFailedError,
     CredentialRefusedError,
-    MalformedAnswerError,
-    MalformedRequestError,
+    NoCapableSourceError,
+    Refusal,
+    TimedOutError,
     UntranslatableError,
 )
-from modelbus.router.domain.verdicts import REJECTED_S, Verdict, judge
-from modelbus.router.journey.complaint import complaint_of
-from modelbus.router.journey.failures import Failure, refusal_after
-from modelbus.router.journey.reply import JSON, Headers, Reply
-from modelbus.router.journey.stream import RelayedStream
-from modelbus.router.journey.trip import FAILED, OK, Attempt, Trip
-from modelbus.router.upstream.client import Answer, Client, Target
-from modelbus.router.wire.endpoints import Speech
-from modelbus.router.wire.envelopes import ANTHROPIC
+from modelbus.router.domain.verdicts import REJECTED_S, Cause, Resends
+from modelbus.router.journey.calls import Call, Calls
+from modelbus.router.journey.course import Course
+from modelbus.router.journey.failures import ComplaintError, Failure
+from modelbus.router.journey.levels import Levels
+from modelbus.router.journey.reply import JSON, Reply
+from modelbus.router.journey.trip import FAILED, Attempt, Trip
+from modelbus.router.upstream.client import Deadlines
+from modelbus.router.wire.envelopes import Attempts
 from modelbus.router.wire.estimates import prompt_tokens
-from modelbus.router.wire.versions import USUAL_VERSION
 
 MOST_ATTEMPTS = 16
 
 log = logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long a request and the first token may take, and how long an answer that is no stream may be."""
-
-    total_s: float
-    first_token_s: float
-    answer_bytes: int
-
-
 class Journeys:
     """Carries requests to suppliers and back."""
 
-    def __init__(self, client: Client, keyring: Keyring, limits: Limits) -> None:
-        self._client = client
-        self._keyring = keyring
-        self._limits = limits
-        self._standings = Standings()
-        self._chance = Random()  # noqa: S311 - it spreads load
+    def __init__(
+        self, calls: Calls, balancer: Balancer, deadlines: Deadlines, resends: Resends, levels: Levels
+    ) -> None:
+        self._calls = calls
+        self._levels = levels
+        self._balancer = balancer
+        self._breakers = balancer.breakers
+        self._deadlines = deadlines
+        self._resends = resends
+        self._standings = balancer.standings
 
     async def carry(self, trip: Trip) -> Reply:
         """Bring the request to whoever serves it first, and answer what came back.
@@ -63,110 +57,120 @@ class Journeys:
         Raises:
             Refusal: nobody may, can or does serve it.
         """
-        until = asyncio.get_running_loop().time() + self._limits.total_s
-        failures: list[Failure] = []
-        offers = offers_for(trip.table, trip.ask.model, trip.caller, self._chance)
-        able = [offer for offer in offers if offer.protocol in trip.ask.endpoint.speeches]
-        if not able:
-            return _unserved(trip)
-        for offer in able:
-            reply = await self._try_offer(trip, offer, until, failures)
+        wanted = self._balancer.find(trip.table, trip.ask, trip.caller)
+        level = await self._level(trip, wanted)
+        trip.choice = self._balancer.choose(wanted, trip.ask, trip.caller, level)
+        if trip.choice.refusal is not None:
+            return _unserved(trip, trip.choice.refusal)
+        course = self._course(trip)
+        reply = await self._try_all(trip, trip.choice.offers, course) or course.end()
+        reply.headers.append((b"x-modelbus-attempts", b"%d" % len(trip.attempts)))
+        if level is not None:
+            reply.headers.append((b"x-modelbus-level", level.encode()))
+        return reply
+
+    def _course(self, trip: Trip) -> Course:
+        deadlines = self._deadlines.within(trip.wishes) if trip.wishes else self._deadlines
+        is_resent = self._resends == Resends.ALL or (
+            self._resends == Resends.TEXT and not trip.ask.endpoint.makes_media
+        )
+        return Course(deadlines, asyncio.get_running_loop().time() + deadlines.total_s, is_resent)
+
+    async def _level(self, trip: Trip, wanted: Wanted) -> str | None:
+        """Answer how complex the request is, where what serves it depends on that."""
+        if wanted.meaning.complexity is None:
+            return None
+        trip.ruling = await self._levels.rule(trip, wanted.meaning.complexity, self.carry)
+        return trip.ruling.level
+
+    async def _try_all(self, trip: Trip, offers: list[Offer], course: Course) -> Reply | None:
+        for offer in offers:
+            if not course.leads_to(offer.step):
+                continue
+            reply = await self._try_offer(trip, offer, course)
             if reply is not None:
                 return reply
-            if len(trip.attempts) >= MOST_ATTEMPTS or asyncio.get_running_loop().time() >= until:
+            if len(trip.attempts) >= MOST_ATTEMPTS or course.is_over(asyncio.get_running_loop().time()):
                 break
-        raise refusal_after(failures)
+        return None
 
-    async def _try_offer(self, trip: Trip, offer: Offer, until: float, failures: list[Failure]) -> Reply | None:
+    async def _try_offer(self, trip: Trip, offer: Offer, course: Course) -> Reply | None:
         """Try one source with one credential after another; None leaves the request to the next source."""
         if not offer.credentials and not offer.supplier.requires_credential:
-            return await self._attempt(trip, offer, None, until, failures)
+            return await self._attempt(trip, offer, None, course)
         tried: set[UUID] = set()
         while credential := next_credential(offer, tried, self._standings, monotonic()):
             tried.add(credential.id)
-            reply = await self._attempt(trip, offer, credential, until, failures)
+            reply = await self._attempt(trip, offer, credential, course)
             if reply is not None:
                 return reply
-            if not failures[-1].is_credentials or len(trip.attempts) >= MOST_ATTEMPTS:
+            if not course.failures[-1].is_credentials or len(trip.attempts) >= MOST_ATTEMPTS:
                 return None
         if not tried:
-            failures.append(self._nothing_usable(offer))
+            course.failures.append(self._nothing_usable(offer))
         return None
 
     def _nothing_usable(self, offer: Offer) -> Failure:
         waits = [self._standings.out_for(one, monotonic()) for one in offer.credentials]
         return Failure(
-            offer.supplier.name, "no usable credential", is_credentials=True, retry_in_s=min(waits, default=None)
+            offer.supplier.name,
+            "no usable credential",
+            cause=Cause.RATE_LIMIT,
+            is_credentials=True,
+            retry_in_s=min(waits, default=None),
         )
 
-    async def _attempt(
-        self, trip: Trip, offer: Offer, credential: Credential | None, until: float, failures: list[Failure]
-    ) -> Reply | None:
-        speech = trip.ask.endpoint.speeches[offer.protocol]
+    async def _attempt(self, trip: Trip, offer: Offer, credential: Credential | None, course: Course) -> Reply | None:
         try:
-            body = _said(trip, speech, offer.source.upstream_name)
-            target = self._target(trip, speech, offer, credential)
+            call = self._calls.write(trip, offer, credential)
         except UntranslatableError as error:
-            failures.append(Failure.of(offer.supplier.name, error))
+            course.failures.append(Failure.of(offer.supplier.name, error))
             return None
         except UnusableCredentialError as error:
             log.error("credential can't be used", credential=str(credential and credential.id), error=str(error))  # noqa: TRY400 - the trace tells nothing more
             self._put_out(credential, REJECTED_S)
-            failures.append(Failure(offer.supplier.name, "a credential that can't be used", is_credentials=True))
+            course.failures.append(Failure(offer.supplier.name, "a credential that can't be used", is_credentials=True))
             return None
-        attempt = trip.begin_attempt(offer, credential)
-        try:
-            return await self._call(trip, attempt, target, body, until)
-        except AttemptFailedError as error:
-            attempt.end(FAILED, error)
-            failures.append(Failure.of(offer.supplier.name, error))
-            if isinstance(error, CredentialRefusedError):
-                self._put_out(credential, error.out_s)
-            return None
-
-    async def _call(self, trip: Trip, attempt: Attempt, target: Target, body: bytes, until: float) -> Reply:
-        ask, protocol = trip.ask, attempt.offer.protocol
-        speech = ask.endpoint.speeches[protocol]
-        first_token_by = min(asyncio.get_running_loop().time() + self._limits.first_token_s, until)
-        answer = await self._client.post(target, body, until=until)
-        attempt.status = answer.status
-        is_relayed = False
-        try:
-            _demand_plain(answer)
-            match judge(answer.status):
-                case Verdict.SERVED if ask.is_stream and speech.events:
-                    events = speech.events(ask.shows_usage)
-                    stream = RelayedStream(
-                        answer, attempt, events, ask=ask, stream_type=speech.stream_type, until=until
-                    )
-                    await stream.begin(first_token_by)
-                    is_relayed = True
-                    return Reply(answer.status, stream, _headers(answer, trip, attempt))
-                case Verdict.SERVED:
-                    whole, attempt.tokens = speech.read(await answer.read(self._limits.answer_bytes))
-                    attempt.end(OK)
-                    return Reply(answer.status, whole, _headers(answer, trip, attempt))
-                case verdict:
-                    complaint = await complaint_of(answer, verdict, ask.endpoint.protocol, protocol)
-                    attempt.end(FAILED, f"{answer.status}: the request is at fault")
-                    return Reply(answer.status, complaint, _headers(answer, trip, attempt, content_type=JSON))
-        finally:
-            if not is_relayed:
-                answer.close()
-
-    def _target(self, trip: Trip, speech: Speech, offer: Offer, credential: Credential | None) -> Target:
-        """Say where to send: nothing of the caller's headers goes there but the version of its protocol."""
-        headers = {"Content-Type": trip.ask.content_type}
-        if speech.protocol == ANTHROPIC:
-            headers |= {"anthropic-version": USUAL_VERSION, **trip.ask.versions}
         if credential is not None:
             self._standings.note_use(credential)
-            secret = self._keyring.open(credential)
-            if speech.protocol == ANTHROPIC:
-                headers["x-api-key"] = secret
-            else:
-                headers["Authorization"] = f"Bearer {secret}"
-        return Target(offer.supplier.base_url + speech.path, headers, offer.supplier.is_local)
+        return await self._make(
+            trip, call, trip.begin_attempt(offer, credential, self._balancer.loads.begin(offer.id)), course
+        )
+
+    async def _make(self, trip: Trip, call: Call, attempt: Attempt, course: Course) -> Reply | None:
+        source_id = attempt.offer.source.id
+
+        def note(error: AttemptFailedError) -> Attempts:
+            self._note(trip, attempt, error, course)
+            return [failure.told() for failure in course.failures]
+
+        self._breakers.begin(source_id, monotonic())
+        try:
+            reply = await self._calls.make(call, trip, attempt, course, note)
+        except AttemptFailedError as error:
+            attempt.end(FAILED, error)
+            note(error)
+            if isinstance(error, CredentialRefusedError):
+                self._put_out(attempt.credential, error.out_s)
+            return None
+        except asyncio.CancelledError:
+            self._breakers.learnt_nothing(source_id)
+            raise
+        self._breakers.succeeded(source_id, monotonic())
+        return reply
+
+    def _note(self, trip: Trip, attempt: Attempt, error: AttemptFailedError, course: Course) -> None:
+        """Remember a failure for whoever asks next, and what it says of the source."""
+        offer = attempt.offer
+        course.failures.append(Failure.of(offer.supplier.name, error, attempt.number, attempt.latency_ms))
+        # A caller that is in a hurry must not take a source away from the others, and neither may its long chain.
+        is_hurried = bool(trip.wishes) or asyncio.get_running_loop().time() >= course.until
+        if isinstance(error, ComplaintError):
+            self._breakers.succeeded(offer.source.id, monotonic())
+        elif isinstance(error, CredentialRefusedError) or (isinstance(error, TimedOutError) and is_hurried):
+            self._breakers.learnt_nothing(offer.source.id)
+        else:
+            self._breakers.failed(offer.source.id, monotonic(), error.what)
 
     def _put_out(self, credential: Credential | None, out_s: float) -> None:
         if credential is not None:
@@ -174,38 +178,9 @@ class Journeys:
             self._standings.put_out(credential, now + out_s, now)
 
 
-def _said(trip: Trip, speech: Speech, upstream_name: str) -> bytes:
-    if speech.write is None:
-        return trip.ask.body_for(upstream_name)
-    return speech.write(trip.ask.fields, upstream_name)
-
-
-def _unserved(trip: Trip) -> Reply:
+def _unserved(trip: Trip, refusal: Refusal) -> Reply:
     """Count in the place of suppliers that can't; nothing else is done without one."""
-    if not trip.ask.endpoint.is_counting:
-        words = f"no supplier of {trip.ask.model!r} speaks the protocol of this path"
-        raise MalformedRequestError(words, "model")
+    if not (trip.ask.endpoint.is_counting and isinstance(refusal, NoCapableSourceError)):
+        raise refusal
     counted = b'{"input_tokens":%d}' % prompt_tokens(trip.ask.fields)
     return Reply(200, counted, [(b"content-type", JSON), (b"x-modelbus-estimate", b"true")])
-
-
-def _demand_plain(answer: Answer) -> None:
-    # Nothing encoded was asked for; whatever it would inflate to is none of ours.
-    if answer.headers.get("content-encoding", "identity") != "identity":
-        raise MalformedAnswerError("answered in an encoding that was not asked for")
-
-
-def _headers(answer: Answer, trip: Trip, attempt: Attempt, content_type: bytes | None = None) -> Headers:
-    """Say who served; of the supplier's own headers only these two go on."""
-    headers: Headers = [
-        (b"content-type", content_type or _ascii(answer.headers.get("content-type")) or JSON),
-        (b"x-modelbus-source", str(attempt.offer.source.id).encode()),
-        (b"x-modelbus-attempts", b"%d" % len(trip.attempts)),
-    ]
-    if retry_after := _ascii(answer.headers.get("retry-after")):
-        headers.append((b"retry-after", retry_after))
-    return headers
-
-
-def _ascii(value: str | None) -> bytes | None:
-    return value.encode() if value and value.isascii() and value.isprintable() else None

@@ -1,7 +1,7 @@
 """A streamed completion, from its first token on: relayed as it comes, and never ended cleanly when it was cut."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 
 from modelbus.router.domain.errors import (
@@ -14,38 +14,41 @@ from modelbus.router.domain.errors import (
 from modelbus.router.journey.ask import Ask
 from modelbus.router.journey.trip import CUT, OK, Attempt
 from modelbus.router.upstream.client import Answer
-from modelbus.router.wire.envelopes import error_event
+from modelbus.router.wire.envelopes import Attempts, error_event
 from modelbus.router.wire.estimates import streamed_tokens
 from modelbus.router.wire.events import EventStream
 
 _MOST_HELD = 256 * 1024
 _GOODBYE_S = 0.1
 
+type Broken = Callable[[AttemptFailedError], Attempts]
+"""Hears that a stream broke off after its first token, and answers what was tried."""
+
 
 class RelayedStream:
     """The caller's side of a supplier's stream."""
 
     def __init__(
-        self, answer: Answer, attempt: Attempt, events: EventStream, *, ask: Ask, stream_type: str, until: float
+        self, answer: Answer, attempt: Attempt, events: EventStream, *, ask: Ask, until: float, broken: Broken
     ) -> None:
         self.until = until
         self._answer = answer
         self._attempt = attempt
         self._ask = ask
-        self._stream_type = stream_type
+        self._broken = broken
         self._pieces = answer.iter()
         self._events = events
         self._held = b""
         self._is_over = False
 
-    async def begin(self, by: float) -> None:
+    async def begin(self, by: float, stream_type: str) -> None:
         """Hold back what comes until there is a first token: until then another attempt can still replace this one.
 
         Raises:
             AttemptFailedError: no first token comes, or none until the loop time `by`.
         """
         content_type = self._answer.headers.get("content-type", "")
-        if not content_type.startswith(self._stream_type):
+        if not content_type.startswith(stream_type):
             raise MalformedAnswerError("answered no stream", content_type[:100])
         try:
             async with asyncio.timeout_at(by):
@@ -104,7 +107,8 @@ class RelayedStream:
         is_late = isinstance(error, TimedOutError)
         status = HTTPStatus.GATEWAY_TIMEOUT if is_late else HTTPStatus.BAD_GATEWAY
         code = UpstreamLateError.code if is_late else UpstreamFailedError.code
-        return error_event(self._ask.endpoint.protocol, status, f"the answer broke off: {error.what}", code)
+        words = f"the answer broke off: {error.what}"
+        return error_event(self._ask.endpoint.protocol, status, words, code, self._broken(error))
 
     def _note_tokens(self) -> None:
         self._attempt.tokens = streamed_tokens(self._events, self._ask.fields)

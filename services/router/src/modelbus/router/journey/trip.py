@@ -1,22 +1,30 @@
 """A trip is one request on its way: who asks for what, and the attempts so far."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from http import HTTPStatus
 from time import monotonic
 from uuid import UUID
 
 from modelbus.chassis.ids import new_id
-from modelbus.router.balance.choosing import Offer
+from modelbus.router.balance.choosing import Choice
+from modelbus.router.balance.loads import Errand
+from modelbus.router.balance.offers import Offer
 from modelbus.router.cache.records import AccessKey, Credential
 from modelbus.router.cache.table import Table
+from modelbus.router.complexity.rulings import Ruling
 from modelbus.router.domain.errors import AttemptFailedError
 from modelbus.router.journey.ask import Ask
 from modelbus.router.journey.costs import cost_of
-from modelbus.router.ledger.entries import AttemptEntry, RequestEntry, Tokens
+from modelbus.router.journey.patience import NO_WISHES
+from modelbus.router.ledger.entries import AttemptEntry, RequestEntry, SkippedEntry, Tokens
 
 OK, FAILED, CUT, CANCELLED = "ok", "failed", "cut", "cancelled"
 _SERVER_ERROR = 500
+_SERVED = {OK: True, FAILED: False, CUT: False}
+"""What an end tells of the source; where the caller left nobody knows."""
 
 
 @dataclass(slots=True)
@@ -35,6 +43,8 @@ class Attempt:
     outcome: str = CANCELLED
     error: str | None = None
     tokens: Tokens = field(default_factory=Tokens)
+    errand: Errand | None = None
+    """Tells the balancer how it went."""
 
     def note_first_token(self) -> None:
         """The answer has begun."""
@@ -44,9 +54,21 @@ class Attempt:
         """The attempt is over; only the first end counts."""
         if self.ended is None:
             self.ended, self.outcome, self.error = monotonic(), outcome, str(error) if error is not None else None
+            self._tell(_SERVED.get(outcome))
+
+    def _tell(self, is_served: bool | None) -> None:  # noqa: FBT001 - True, False or nobody knows
+        if self.errand is not None:
+            first_token_s = None if self.first_token_ms is None else self.first_token_ms / 1000
+            self.errand.end(is_served=is_served, first_token_s=first_token_s)
+
+    @property
+    def latency_ms(self) -> int:
+        """How long it took, or takes."""
+        return _ms_since(self.begun, self.ended)
 
     def entry(self) -> AttemptEntry:
-        """Write the ledger's entry."""
+        """Write the ledger's entry; whatever has not ended was cancelled."""
+        self._tell(None)
         source = self.offer.source
         return AttemptEntry(
             id=self.id,
@@ -56,7 +78,7 @@ class Attempt:
             supplier_id=source.supplier_id,
             credential_id=self.credential.id if self.credential else None,
             started_at=self.started_at,
-            latency_ms=_ms_since(self.begun, self.ended),
+            latency_ms=self.latency_ms,
             first_token_ms=self.first_token_ms,
             status=self.status,
             outcome=self.outcome,
@@ -77,11 +99,21 @@ class Trip:
     id: UUID
     started_at: datetime
     begun: float
+    wishes: Mapping[str, float] = NO_WISHES
+    """The caller's own time limits."""
     attempts: list[Attempt] = field(default_factory=list)
+    is_cached: bool = False
+    """It was answered as before, and nobody was asked."""
+    choice: Choice | None = None
+    """Who was to serve it, and who not."""
+    ruling: Ruling | None = None
+    """How hard it is, where what serves it depends on that."""
+    judged_request_id: UUID | None = None
+    """The router itself asks, so that this request can be judged."""
 
-    def begin_attempt(self, offer: Offer, credential: Credential | None) -> Attempt:
+    def begin_attempt(self, offer: Offer, credential: Credential | None, errand: Errand) -> Attempt:
         """Begin the next attempt."""
-        attempt = Attempt(len(self.attempts) + 1, offer, credential)
+        attempt = Attempt(len(self.attempts) + 1, offer, credential, errand=errand)
         self.attempts.append(attempt)
         return attempt
 
@@ -95,7 +127,7 @@ class Trip:
         is_failed = status >= _SERVER_ERROR or not (self.attempts or status == HTTPStatus.OK)
         return RequestEntry(
             id=self.id,
-            access_key_id=self.caller.id,
+            access_key_id=None if self.caller.is_token else self.caller.id,
             asked_for=self.ask.model,
             is_stream=self.ask.is_stream,
             started_at=self.started_at,
@@ -104,7 +136,39 @@ class Trip:
             outcome=FAILED if is_failed else self.attempts[-1].outcome if self.attempts else OK,
             attempts=[attempt.entry() for attempt in self.attempts],
             catalog_revision=self.table.revision,
+            consumer_id=self.caller.consumer_id,
+            charge=self._charge(),
+            is_cached=self.is_cached,
+            skipped=_skipped(self.choice),
+            level=self.ruling.level if self.ruling else None,
+            judged_request_id=self.judged_request_id,
         )
+
+    def _charge(self) -> Decimal | None:
+        """Answer what the consumer is billed: for the attempt that served, at the model's own price if it has one."""
+        if not self.attempts:
+            return Decimal(0) if self.is_cached else None
+        if self.judged_request_id is not None:
+            return Decimal(0)  # It is the operator who wants to know.
+        last = self.attempts[-1]
+        price = self.table.prices.get(last.offer.source.model_id)
+        return cost_of(last.tokens, last.offer.source.cost if price is None else price.charge)
+
+    @property
+    def used_tokens(self) -> int:
+        """Count the tokens of all attempts, of every kind."""
+        return sum(attempt.tokens.sum for attempt in self.attempts)
+
+
+def _skipped(choice: Choice | None) -> list[SkippedEntry]:
+    if choice is None or not choice.stale:
+        return []
+    kind, owner_id = choice.meaning.holder_kind, choice.meaning.holder_id
+    assert kind is not None and owner_id is not None  # noqa: S101, PT018 - what is stale was referred to
+    return [
+        SkippedEntry(kind, owner_id, each.step.id, each.step.source_id or each.step.model_id, each.reason)
+        for each in choice.stale
+    ]
 
 
 def _ms_since(begun: float, ended: float | None = None) -> int:

@@ -17,6 +17,12 @@ class Tokens(msgspec.Struct, frozen=True, gc=False):
     cache_write: int | None = None
     is_estimated: bool = False
 
+    @property
+    def sum(self) -> int:
+        """All that passed, as far as it was counted."""
+        kinds = (self.input, self.cached_input, self.output, self.reasoning, self.cache_write)
+        return sum(count for count in kinds if count)
+
 
 class AttemptEntry(msgspec.Struct, frozen=True, gc=False):
     """As `contracts.usage.AttemptRecord`."""
@@ -37,6 +43,16 @@ class AttemptEntry(msgspec.Struct, frozen=True, gc=False):
     cost: Decimal | None
 
 
+class SkippedEntry(msgspec.Struct, frozen=True, gc=False):
+    """As `contracts.usage.SkippedRecord`."""
+
+    reference_kind: str
+    owner_id: UUID
+    step_id: UUID | None
+    target_id: UUID
+    reason: str
+
+
 class RequestEntry(msgspec.Struct, frozen=True, gc=False):
     """As `contracts.usage.RequestRecord`."""
 
@@ -50,3 +66,9 @@ class RequestEntry(msgspec.Struct, frozen=True, gc=False):
     outcome: str
     attempts: list[AttemptEntry]
     catalog_revision: int
+    consumer_id: UUID | None = None
+    charge: Decimal | None = None
+    is_cached: bool = False
+    skipped: list[SkippedEntry] = []
+    level: str | None = None
+    judged_request_id: UUID | None = None

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 
@@ -13,7 +14,9 @@ from modelbus.contracts.bus import USAGE
 from modelbus.contracts.envelope import Envelope
 from modelbus.contracts.usage import UsageRecorded
 from modelbus.router.ledger.entries import RequestEntry
-from modelbus.router.ledger.spool import Batch, Spool
+from modelbus.router.ledger.packing import Batch
+from modelbus.router.ledger.spool import Spool
+from modelbus.router.ledger.tally import Tally
 
 _BATCH_ENTRIES = 256
 # Half of what NATS takes as one message.
@@ -27,17 +30,25 @@ log = logger(__name__)
 class Ledger:
     """Takes entries without waiting; `write` and `publish` are done again and again beside the requests."""
 
-    def __init__(self, spool: Spool, bus: Bus, *, router_id: str) -> None:
+    def __init__(self, spool: Spool, bus: Bus, *, router_id: str, run_id: UUID) -> None:
         self._spool = spool
         self._bus = bus
         self._router_id = router_id
+        self._run_id = run_id
         self._waiting: list[RequestEntry] = []
         self._writing = asyncio.Lock()
+        self.tally = Tally()
         self.lost = 0
         """Entries that were dropped because the disk took none for too long."""
 
+    @property
+    def unwritten(self) -> int:
+        """Answer how many entries are not on disk yet."""
+        return len(self._waiting)
+
     def record(self, entry: RequestEntry) -> None:
         """Take an entry; it is on disk after the next `write`."""
+        self.tally.note(entry)
         if len(self._waiting) < _MOST_WAITING:
             self._waiting.append(entry)
             return
@@ -101,7 +112,11 @@ class Ledger:
         yield self._batch(texts)
 
     def _batch(self, texts: list[bytes]) -> Batch:
-        body = b'{"router_id":%b,"requests":[%b]}' % (msgspec.json.encode(self._router_id), b",".join(texts))
+        body = b'{"router_id":%b,"run_id":"%b","requests":[%b]}' % (
+            msgspec.json.encode(self._router_id),
+            str(self._run_id).encode(),
+            b",".join(texts),
+        )
         return Batch(new_id(), datetime.now(UTC), body)
 
 

@@ -1,7 +1,4 @@
-"""The spool: batches of usage on disk until the bus has acknowledged them; append-only segments, synced per append.
-
-A line is `<crc32> <event id> <time> <body>`. A line whose checksum does not fit was never acknowledged to anyone.
-"""
+"""The spool: batches of usage on disk until the bus has acknowledged them; append-only segments, synced per append."""
 
 import fcntl
 import os
@@ -10,14 +7,13 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from uuid import UUID
-from zlib import crc32
 
 from modelbus.chassis.logs import logger
+from modelbus.router.ledger.packing import Batch, batch_of, line_of
 
 _SEGMENT_BYTES = 4 * 1024 * 1024
+_NEARLY_FULL = 0.8
 _SEGMENT_NAME = re.compile(r"usage-(\d{12})\.spool")
 
 log = logger(__name__)
@@ -25,15 +21,6 @@ log = logger(__name__)
 
 class SpoolInUseError(RuntimeError):
     """Another process writes there; two would trim one another's batches."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One event to be published."""
-
-    id: UUID
-    time: datetime
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +55,7 @@ class Spool:
         self._held: int | None = None
         self._segments: deque[_Segment] = deque()
         self._active: int | None = None
+        self._is_nearly_full = False
 
     def open(self) -> None:
         """Take the directory over, with whatever an earlier process left there.
@@ -102,7 +90,7 @@ class Spool:
         Raises:
             OSError: the disk is full or broken.
         """
-        lines = b"".join(_line(batch) for batch in batches)
+        lines = b"".join(line_of(batch) for batch in batches)
         with self._lock:
             segment = self._segments[-1] if self._active is not None else None
             if segment is None or segment.size + len(lines) > self._segment_bytes:
@@ -185,15 +173,17 @@ class Spool:
             os.close(directory)
 
     def _keep_within_bounds(self) -> None:
+        held = sum(segment.size for segment in self._segments)
+        is_nearly_full = held > self._most_bytes * _NEARLY_FULL
+        if is_nearly_full and not self._is_nearly_full:
+            log.warning(
+                "the usage spool is nearly full, the bus has been away for long", bytes=held, limit=self._most_bytes
+            )
+        self._is_nearly_full = is_nearly_full
         while sum(segment.size for segment in self._segments) > self._most_bytes and len(self._segments) > 1:
             oldest = self._segments.popleft()
             oldest.path.unlink(missing_ok=True)
             log.error("usage is lost, the spool is full", bytes=oldest.size - oldest.told, limit=self._most_bytes)
-
-
-def _line(batch: Batch) -> bytes:
-    rest = b" ".join((str(batch.id).encode(), batch.time.isoformat().encode(), batch.body))
-    return b"%08x %b\n" % (crc32(rest), rest)
 
 
 def _write_whole(descriptor: int, data: bytes) -> None:
@@ -212,17 +202,9 @@ def _read(segment: _Segment, most: int) -> Iterable[Spooled]:
             if not line:
                 return
             end += len(line)
-            batch = _parse(line)
+            batch = batch_of(line)
             if batch is None:
                 log.warning("a damaged line of the usage spool is skipped", file=segment.path.name)
                 continue
             found += 1
             yield Spooled(batch, segment.number, end)
-
-
-def _parse(line: bytes) -> Batch | None:
-    checksum, _, rest = line.rstrip(b"\n").partition(b" ")
-    if checksum != b"%08x" % crc32(rest) or not line.endswith(b"\n"):
-        return None
-    record_id, time, body = rest.split(b" ", 2)
-    return Batch(UUID(record_id.decode()), datetime.fromisoformat(time.decode()), body)

@@ -1,8 +1,9 @@
 """The interface to suppliers: one method, whoever implements it."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Protocol, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,14 @@ class Deadlines:
     """From sending until the answer's body begins."""
     stall_s: float
     """Between two pieces of the body."""
+    first_token_s: float = inf
+    """From sending until the first token of a stream, whatever comes before it."""
+    total_s: float = inf
+    """For a request with all its attempts."""
+
+    def within(self, others: Mapping[str, float]) -> Self:
+        """Answer these where the others, by name, are not shorter."""
+        return replace(self, **{name: min(getattr(self, name), others[name]) for name in others})
 
 
 class Answer(Protocol):
@@ -54,8 +63,11 @@ class Answer(Protocol):
 class Client(Protocol):
     """Calls suppliers."""
 
-    async def post(self, target: Target, body: bytes, *, until: float) -> Answer:
+    async def post(self, target: Target, body: bytes, *, until: float, deadlines: Deadlines | None = None) -> Answer:
         """Send JSON and answer when the headers have come; `until` is the loop time when all must be over.
+
+        Deadlines that are given hold in the place of the client's own, but for the making of a connection, which may
+        serve others: that ends by the shorter of both.
 
         Raises:
             AttemptFailedError: there is no answer.

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from urllib.request import getproxies
 
 from modelbus.chassis.addresses import why_refused
-from modelbus.router.domain.errors import LostError, TimedOutError, UnreachableError
+from modelbus.router.domain.errors import LostError, NoConnectionError, UnreachableError
 from modelbus.router.upstream.connection import Connection
 from modelbus.router.upstream.places import Origin, place_of
 from modelbus.router.upstream.tunnel import open_tunnel
@@ -42,14 +42,14 @@ class Dialler:
 
         Raises:
             UnreachableError: nothing answers there, or the supplier may not be there.
-            TimedOutError: it takes too long.
+            NoConnectionError: it takes too long.
         """
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(min(by, loop.time() + self.connect_s)):
                 return await self._through(origin, self.proxy_of(origin))
         except TimeoutError as error:
-            raise TimedOutError("no connection in time") from error
+            raise NoConnectionError("no connection in time") from error
         except ssl.SSLError as error:
             raise UnreachableError("not reachable", f"TLS: {error.reason or type(error).__name__}") from error
         except OSError as error:

@@ -38,12 +38,17 @@ class HttpClient:
         """How many connections there are now."""
         return self._pool.made
 
-    async def post(self, target: Target, body: bytes, *, until: float) -> "HttpAnswer":
+    async def post(
+        self, target: Target, body: bytes, *, until: float, deadlines: Deadlines | None = None
+    ) -> "HttpAnswer":
         """Send JSON and answer when the headers have come."""
+        limits = deadlines or self._deadlines
         origin, path = place_of(target.url, is_local=target.is_local)
-        first_byte_at = asyncio.get_running_loop().time() + self._deadlines.first_byte_s
+        now = asyncio.get_running_loop().time()
+        first_byte_at = now + limits.first_byte_s
+        connect_by = min(now + limits.connect_s, first_byte_at, until)
         request = self._request(origin, path, target, body)
-        exchange, was_used = await self._exchange(origin, request, first_byte_at, until, is_fresh=False)
+        exchange, was_used = await self._exchange(origin, request, connect_by, until, is_fresh=False)
         try:
             await self._head(exchange, first_byte_at)
         except LostError:
@@ -51,14 +56,14 @@ class HttpClient:
                 raise
             # The supplier had dropped an idle connection, most likely, which tells nothing about the supplier. A new
             # connection can't be one of those; the prompt may have arrived, so there is no third time.
-            exchange, _ = await self._exchange(origin, request, first_byte_at, until, is_fresh=True)
+            connect_by = min(asyncio.get_running_loop().time() + limits.connect_s, until, first_byte_at)
+            exchange, _ = await self._exchange(origin, request, connect_by, until, is_fresh=True)
             await self._head(exchange, first_byte_at)
-        return HttpAnswer(exchange, first_byte_at, self._deadlines.stall_s)
+        return HttpAnswer(exchange, first_byte_at, limits.stall_s)
 
     async def _exchange(
-        self, origin: Origin, request: bytes, by: float, until: float, *, is_fresh: bool
+        self, origin: Origin, request: bytes, connect_by: float, until: float, *, is_fresh: bool
     ) -> tuple[Exchange, bool]:
-        connect_by = min(by, until, asyncio.get_running_loop().time() + self._deadlines.connect_s)
         connection = await self._pool.borrow(origin, by=connect_by, is_fresh=is_fresh)
         was_used = connection.exchanges > 0
         return connection.send(request, until=until, free=partial(self._pool.give_back, origin)), was_used

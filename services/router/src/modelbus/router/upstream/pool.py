@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 
-from modelbus.router.domain.errors import TimedOutError
+from modelbus.router.domain.errors import NoConnectionError
 from modelbus.router.upstream.connection import Connection
 from modelbus.router.upstream.dialling import Dialler
 from modelbus.router.upstream.places import Origin
@@ -119,7 +119,7 @@ class Pool:
             async with asyncio.timeout_at(by):
                 return await waiter
         except TimeoutError as error:
-            raise TimedOutError("no connection in time", "all are in use") from error
+            raise NoConnectionError("no connection in time", "all are in use") from error
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and (lent := waiter.result()) is not None:
                 lent.abort()

@@ -26,6 +26,14 @@ from modelbus.router.wire.usage import tokens_of
 type Fields = Mapping[str, Raw]
 
 _NO_USAGE = Raw(b"null")
+LANGUAGE = ("language", "multimodal", "audio", "image", "video")
+"""Everything that may hold a conversation; some models of sound and pictures do."""
+EMBEDDING = ("embedding", "multimodal")
+IMAGE, AUDIO, RERANK, MODERATION = (
+    # Many listings tell no types, and what nobody told is taken for a language model.
+    (model_type, "multimodal", "language")
+    for model_type in ("image", "audio", "rerank", "moderation")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,13 @@ class Endpoint:
     is_always_streamed: bool = False
     is_counting: bool = False
     """Where nobody can count, the router estimates."""
+    types: tuple[str, ...] = LANGUAGE
+    """The types of model that can be asked here; the default model is one of the first that has any."""
+
+    @property
+    def makes_media(self) -> bool:
+        """Tell whether an answer is dear, and rarely wanted twice."""
+        return self.is_always_streamed or self.types == IMAGE
 
 
 def read_object(body: bytes) -> tuple[bytes, Tokens]:
@@ -105,10 +120,10 @@ def _chunks_from_messages(shows_usage: bool) -> EventStream:  # noqa: FBT001 - t
     return ChunksFromMessages(shows_usage=shows_usage)
 
 
-def _passed(path: str, *, is_form: bool = False) -> Endpoint:
+def _passed(path: str, types: tuple[str, ...] = LANGUAGE, *, is_form: bool = False) -> Endpoint:
     """An endpoint of OpenAI's that is passed through."""
     speech = Speech(OPENAI, path, read_anything if is_form else read_object, lambda _: TypedEvents())
-    return Endpoint(OPENAI, {OPENAI: speech}, is_form=is_form)
+    return Endpoint(OPENAI, {OPENAI: speech}, is_form=is_form, types=types)
 
 
 CHAT = Endpoint(
@@ -145,6 +160,7 @@ SPEECH = Endpoint(
     OPENAI,
     {OPENAI: Speech(OPENAI, "/audio/speech", read_anything, lambda _: PlainBytes(), stream_type="")},
     is_always_streamed=True,
+    types=AUDIO,
 )
 
 ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
@@ -154,15 +170,15 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
         "/v1/messages/count_tokens": COUNT_TOKENS,
         "/v1/completions": COMPLETIONS,
         "/v1/audio/speech": SPEECH,
-        "/v1/embeddings": _passed("/embeddings"),
+        "/v1/embeddings": _passed("/embeddings", EMBEDDING),
         "/v1/responses": _passed("/responses"),
-        "/v1/moderations": _passed("/moderations"),
-        "/v1/rerank": _passed("/rerank"),
-        "/v1/images/generations": _passed("/images/generations"),
-        "/v1/images/edits": _passed("/images/edits", is_form=True),
-        "/v1/images/variations": _passed("/images/variations", is_form=True),
-        "/v1/audio/transcriptions": _passed("/audio/transcriptions", is_form=True),
-        "/v1/audio/translations": _passed("/audio/translations", is_form=True),
+        "/v1/moderations": _passed("/moderations", MODERATION),
+        "/v1/rerank": _passed("/rerank", RERANK),
+        "/v1/images/generations": _passed("/images/generations", IMAGE),
+        "/v1/images/edits": _passed("/images/edits", IMAGE, is_form=True),
+        "/v1/images/variations": _passed("/images/variations", IMAGE, is_form=True),
+        "/v1/audio/transcriptions": _passed("/audio/transcriptions", AUDIO, is_form=True),
+        "/v1/audio/translations": _passed("/audio/translations", AUDIO, is_form=True),
     }
 )
 """By the path that callers know."""

@@ -3,12 +3,17 @@
 https://platform.openai.com/docs/guides/error-codes, https://docs.claude.com/en/api/errors
 """
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 OPENAI, ANTHROPIC = "openai", "anthropic"
+
+type Attempts = Sequence[Mapping[str, Any]]
+"""What was tried, and what came of it."""
+
 _CALLERS, _OURS = "invalid_request_error", "server_error"
 _ANTHROPIC_TYPES = {
     400: "invalid_request_error",
@@ -27,18 +32,25 @@ _ANTHROPIC_TYPES = {
 }
 
 
-def error_body(protocol: str, status: int, words: str, code: str, param: str | None = None) -> bytes:
-    """Write an error as the protocol has it; Anthropic's gains our code and `param`, for which it has no field."""
+def error_body(
+    protocol: str, status: int, words: str, code: str, param: str | None = None, attempts: Attempts = ()
+) -> bytes:
+    """Write an error as the protocol has it, and add what has no field there: attempts, and our code to Anthropic's."""
     if protocol == ANTHROPIC:
-        return _anthropic(status, words, code, param)
-    fault = _OURS if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _CALLERS
-    return msgspec.json.encode({"error": {"message": words, "type": fault, "param": param, "code": code}})
+        error = {"type": _ANTHROPIC_TYPES.get(status, "api_error"), "message": words, "code": code}
+        envelope: dict[str, Any] = {"type": "error", "error": error | ({} if param is None else {"param": param})}
+    else:
+        fault = _OURS if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _CALLERS
+        envelope = {"error": {"message": words, "type": fault, "param": param, "code": code}}
+    if attempts:
+        envelope["error"]["attempts"] = attempts
+    return msgspec.json.encode(envelope)
 
 
-def error_event(protocol: str, status: int, words: str, code: str) -> bytes:
+def error_event(protocol: str, status: int, words: str, code: str, attempts: Attempts = ()) -> bytes:
     """Write the event that ends a stream which can't go on."""
     name = b"event: error\n" if protocol == ANTHROPIC else b""
-    return name + b"data: " + error_body(protocol, status, words, code) + b"\n\n"
+    return name + b"data: " + error_body(protocol, status, words, code, attempts=attempts) + b"\n\n"
 
 
 def translated_error(protocol: str, status: int, told: bytes) -> bytes | None:
@@ -54,10 +66,3 @@ def translated_error(protocol: str, status: int, told: bytes) -> bytes | None:
     return error_body(
         protocol, status, error["message"], str(code or "upstream_refused"), param if isinstance(param, str) else None
     )
-
-
-def _anthropic(status: int, words: str, code: str, param: str | None) -> bytes:
-    error: dict[str, Any] = {"type": _ANTHROPIC_TYPES.get(status, "api_error"), "message": words, "code": code}
-    if param is not None:
-        error["param"] = param
-    return msgspec.json.encode({"type": "error", "error": error})

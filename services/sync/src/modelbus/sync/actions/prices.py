@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.records import CostPrices
-from modelbus.contracts.sync import HeldPrices, ListedModel, Listing
-from modelbus.sync.actions.listings import normalise, tell_listing
+from modelbus.contracts.sync import Background, HeldPrices, ListedModel, Listing
+from modelbus.sync.actions.listings import Arrival, normalise, tell_listing
 from modelbus.sync.domain.errors import ListingOutdatedError, NothingHeldError
 from modelbus.sync.domain.price_review import (
     PER_TOKENS,
@@ -124,9 +124,17 @@ async def accept_prices(session: AsyncSession, run_id: UUID, names: Collection[s
         cause=Cause.ADMINISTRATOR,
         requested_at=datetime.now(UTC),
     )
-    told = normalise(run, taken, listing.left_out)
-    left_out = reviewed.left_out_count or 0
-    fetched = run.fetch(digest=told.digest, listed=len(taken), left_out=left_out, attempts=0)
+    told = normalise(run, taken, listing.left_out, listing.ignored, _without_cost(listing, taken))
+    arrival = Arrival(
+        told,
+        left_out=reviewed.left_out_count or 0,
+        attempts=0,
+        declared=reviewed.declared_count,
+        # What the supplier answered is what it answered then, so it is known by the same.
+        validators=reviewed.validators,
+        mark=reviewed.mark,
+    )
+    fetched = run.fetch(arrival.findings, attempts=0)
     await runs.insert_run(session, fetched)
     await tell_listing(session, fetched, told)
     return run.id
@@ -140,6 +148,15 @@ async def list_held(session: AsyncSession, run_id: UUID) -> list[ListedModel]:
     """
     listing = Listing.model_validate_json(await listings.read_listing(session, run_id))
     return [model for model in listing.models if model.held is not None]
+
+
+def _without_cost(listing: Listing, taken: list[ListedModel]) -> list[Background]:
+    """Answer what is said beside the listing; the prices that were taken come from no file any more."""
+    listed = {model.upstream_name for model, before in zip(taken, listing.models, strict=True) if model != before}
+    return [
+        each.model_copy(update={"tells_cost": False}) if each.upstream_name in listed else each
+        for each in listing.background
+    ]
 
 
 def amounts_of(cost: CostPrices) -> dict[str, Decimal]:

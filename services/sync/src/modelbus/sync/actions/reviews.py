@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.chassis import outbox
 from modelbus.contracts.sync import ListedModel, Listing, SyncQuarantined
-from modelbus.sync.actions.listings import announce_listing, save_listing
+from modelbus.sync.actions.listings import Arrival, announce_listing, save_listing, save_raw
 from modelbus.sync.actions.prices import amounts_of
 from modelbus.sync.domain.errors import NotQuarantinedError, ReviewOutdatedError, RunNotFoundError
 from modelbus.sync.domain.price_review import PER_TOKENS
 from modelbus.sync.domain.runs import Run, Status
-from modelbus.sync.domain.suspicions import Offered, Thresholds, why_suspicious
+from modelbus.sync.domain.suspicions import Entries, Offered, Thresholds, why_suspicious
 from modelbus.sync.store import listings, runs
 from modelbus.sync.store.known_prices import newest_applied
 from modelbus.sync.store.offered import find_offered
@@ -38,34 +38,37 @@ class Difference:
     fields: Mapping[str, tuple[Any, Any]]
 
 
-async def judge(session: AsyncSession, listing: Listing, thresholds: Thresholds) -> Verdict:
+async def judge(session: AsyncSession, arrival: Arrival, thresholds: Thresholds) -> Verdict:
     """Compare the listing with the last one that was applied; the same again is above suspicion."""
+    listing = arrival.listing
     base_run_id = await newest_applied(session, listing.supplier_id)
     before: Offered | None = None
     if base_run_id is not None:
         if (await runs.find_run(session, base_run_id)).digest == listing.digest:
             return Verdict(base_run_id, [])
         before = await find_offered(session, base_run_id)
-    listed = {model.upstream_name: _token_prices(model) for model in listing.models}
+    # A name that a rule leaves out is not gone, and one that no rule leaves out any more is not new.
+    listed: Offered = {each.upstream_name: _token_prices(each) for each in listing.models}
+    listed = {**listed, **{name: {} for name in listing.ignored}}
+    delivered = len(listed) + arrival.left_out
     doubles = sum(entry.upstream_name in listed for entry in listing.left_out)
-    return Verdict(base_run_id, why_suspicious(listed, before, doubles, thresholds))
+    entries = Entries(delivered=delivered, declared=arrival.declared, doubles=doubles)
+    return Verdict(base_run_id, why_suspicious(listed, before, entries, thresholds))
 
 
-async def quarantine_listing(
-    session: AsyncSession, held: Run, listing: Listing, verdict: Verdict, *, left_out: int, attempts: int
-) -> None:
+async def quarantine_listing(session: AsyncSession, held: Run, arrival: Arrival, verdict: Verdict) -> None:
     """Keep the listing from the catalog and tell why.
 
     Raises:
         LeaseLostError: another worker has taken the run up since.
     """
     run = await runs.lock_held_run(session, held)
-    fetched = run.fetch(digest=listing.digest, listed=len(listing.models), left_out=left_out, attempts=attempts)
+    fetched = run.fetch(arrival.findings, arrival.attempts)
     await runs.save_run(session, fetched.quarantine(verdict.reasons, verdict.base_run_id, datetime.now(UTC)))
-    await save_listing(session, run, listing)
-    told = SyncQuarantined(
-        run_id=run.id, supplier_id=run.supplier_id, reasons=verdict.reasons, count=len(listing.models)
-    )
+    await save_raw(session, run, arrival.raw)
+    await save_listing(session, run, arrival.listing)
+    count = len(arrival.listing.models)
+    told = SyncQuarantined(run_id=run.id, supplier_id=run.supplier_id, reasons=verdict.reasons, count=count)
     await outbox.record(session, told)
 
 
@@ -75,10 +78,27 @@ async def compare(session: AsyncSession, run: Run) -> list[Difference]:
     Raises:
         ListingNotKeptError: one of the two is not kept any more.
     """
-    after = await _models_of(session, run.id)
-    before = {} if run.base_run_id is None else await _models_of(session, run.base_run_id)
-    found = [_difference(name, before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys())]
+    return differences(await listing_of(session, run.base_run_id), await listing_of(session, run.id))
+
+
+def differences(base: Listing | None, listing: Listing | None) -> list[Difference]:
+    """Answer what the one listing says otherwise than the other, in order of name; ignored names are no difference."""
+    before, after = _models_of(base), _models_of(listing)
+    passed_over = {*listing.ignored} if listing else set()
+    found = [
+        _difference(name, before.get(name), after.get(name))
+        for name in sorted((before.keys() | after.keys()) - passed_over)
+    ]
     return [difference for difference in found if difference is not None]
+
+
+async def listing_of(session: AsyncSession, run_id: UUID | None) -> Listing | None:
+    """Answer the listing of the run; None without a run.
+
+    Raises:
+        ListingNotKeptError: it is not kept any more.
+    """
+    return None if run_id is None else Listing.model_validate_json(await listings.read_listing(session, run_id))
 
 
 async def apply_quarantined(session: AsyncSession, run_id: UUID, by: str) -> Run:
@@ -99,7 +119,7 @@ async def apply_quarantined(session: AsyncSession, run_id: UUID, by: str) -> Run
     if newest != run.base_run_id or await runs.is_newer_on_its_way(session, run):
         raise ReviewOutdatedError(run_id)
     await listings.read_listing(session, run_id)
-    approved = run.approve(by)
+    approved = run.approve(by, datetime.now(UTC))
     await runs.save_run(session, approved)
     await announce_listing(session, approved)
     return approved
@@ -117,7 +137,7 @@ async def discard_quarantined(session: AsyncSession, run_id: UUID, by: str) -> R
         return run
     if run.status != Status.QUARANTINED:
         raise NotQuarantinedError(run_id, run.status)
-    discarded = run.discard(by)
+    discarded = run.discard(by, datetime.now(UTC))
     await runs.save_run(session, discarded)
     return discarded
 
@@ -129,9 +149,8 @@ async def _lock(session: AsyncSession, run_id: UUID) -> Run:
     return run
 
 
-async def _models_of(session: AsyncSession, run_id: UUID) -> dict[str, ListedModel]:
-    listing = Listing.model_validate_json(await listings.read_listing(session, run_id))
-    return {model.upstream_name: model for model in listing.models}
+def _models_of(listing: Listing | None) -> dict[str, ListedModel]:
+    return {model.upstream_name: model for model in listing.models} if listing else {}
 
 
 def _token_prices(model: ListedModel) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import event
@@ -12,12 +13,19 @@ from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.records import SupplierRecord
 from modelbus.contracts.sync import SyncFailed
+from modelbus.sync.domain.errors import NotCancellableError, RunNotFoundError
 from modelbus.sync.domain.names import readable
 from modelbus.sync.domain.runs import KEPT_FOR, MOST_LOSSES, CatalogPoint, Cause, Counts, Run, Status
 from modelbus.sync.domain.schedule import due_at
+from modelbus.sync.domain.validators import Validators
 from modelbus.sync.store import runs
 
 KEPT = 50
+_STUCK = {
+    Status.REQUESTED: "it never began",
+    Status.FETCHING: "the fetching did not end",
+    Status.FETCHED: "the catalog did not answer",
+}
 
 
 async def request_run(session: AsyncSession, run: Run, wake: asyncio.Event) -> None:
@@ -27,11 +35,11 @@ async def request_run(session: AsyncSession, run: Run, wake: asyncio.Event) -> N
 
 
 async def request_listings(
-    session: AsyncSession, suppliers: Collection[SupplierRecord], wake: asyncio.Event
+    session: AsyncSession, suppliers: Collection[SupplierRecord], by: str, wake: asyncio.Event
 ) -> list[UUID]:
     """Ask for a listing of each supplier on an administrator's behalf; answer the runs in the same order."""
     now = datetime.now(UTC)
-    wanted = [_new_run(supplier, Cause.ADMINISTRATOR, now) for supplier in suppliers]
+    wanted = [replace(_new_run(supplier, Cause.ADMINISTRATOR, now), requested_by=by) for supplier in suppliers]
     for run in wanted:
         await request_run(session, run, wake)
     return [run.id for run in wanted]
@@ -56,13 +64,18 @@ async def request_due_listings(
 
 
 async def take_run(
-    session: AsyncSession, *, lease_s: float, known: CatalogPoint, name_of: Callable[[UUID], str | None]
+    session: AsyncSession,
+    *,
+    lease_s: float,
+    known: CatalogPoint,
+    name_of: Callable[[UUID], str | None],
+    most_at_once: int = 1000,
 ) -> Run | None:
-    """Take up the next run on a lease; None when there is nothing to do.
+    """Take up the next run on a lease; None when there is nothing to do, or as many as may are under way.
 
     `known` and `name_of` are what the worker knows of the catalog and its suppliers.
     """
-    while (found := await runs.lock_next_run(session, known)) is not None:
+    while (found := await runs.lock_next_run(session, known, most_at_once)) is not None:
         run, now = found.lose(), datetime.now(UTC)
         if not run.is_hopeless:
             name = name_of(run.supplier_id) or run.supplier_name
@@ -73,14 +86,15 @@ async def take_run(
     return None
 
 
-async def renew_lease(session: AsyncSession, held: Run, *, lease_s: float) -> None:
-    """Tell that the worker is alive.
+async def renew_lease(session: AsyncSession, held: Run, *, lease_s: float, pages: int = 0, size: int = 0) -> None:
+    """Tell that the worker is alive, and how much of the listing has come.
 
     Raises:
-        LeaseLostError: too late.
+        LeaseLostError: too late, or the run was cancelled.
     """
     run = await runs.lock_held_run(session, held)
-    await runs.save_run(session, run.take_longer(await runs.lease_end(session, lease_s)))
+    leased_until = await runs.lease_end(session, lease_s)
+    await runs.save_run(session, run.take_longer(leased_until, pages=pages, size=size))
 
 
 async def release_run(session: AsyncSession, held: Run) -> None:
@@ -102,11 +116,50 @@ async def fail_run(session: AsyncSession, held: Run, reason: str, *, attempts: i
     await _fail(session, await runs.lock_held_run(session, held), reason, attempts=attempts)
 
 
-async def complete_run(session: AsyncSession, run_id: UUID, counts: Counts, at: datetime) -> None:
+async def leave_run(session: AsyncSession, held: Run, base: Run, validators: Validators, *, attempts: int) -> None:
+    """End the run because its listing is the one of another run, which the catalog has applied; nothing is told.
+
+    Raises:
+        LeaseLostError: somebody else has it.
+    """
+    run = await runs.lock_held_run(session, held)
+    await runs.save_run(session, run.leave(base, validators, datetime.now(UTC), attempts))
+
+
+async def cancel_run(session: AsyncSession, run_id: UUID, by: str) -> Run:
+    """Give up a run that is waiting or fetching; asked again, that has been done.
+
+    Raises:
+        RunNotFoundError: there is no such run.
+        NotCancellableError: it has ended, or its listing has come.
+    """
+    run = await runs.lock_run(session, run_id)
+    if run is None:
+        raise RunNotFoundError(run_id)
+    if run.status == Status.CANCELLED:
+        return run
+    if run.status not in {Status.REQUESTED, Status.FETCHING}:
+        raise NotCancellableError(run_id, run.status)
+    cancelled = run.cancel(by, datetime.now(UTC))
+    await runs.save_run(session, cancelled)
+    return cancelled
+
+
+async def fail_stuck_runs(session: AsyncSession, longest: timedelta) -> list[Run]:
+    """Give up the runs that have not moved for so long, and tell; answer them."""
+    stuck = await runs.lock_stuck_runs(session, datetime.now(UTC) - longest)
+    for run in stuck:
+        await _fail(session, run, f"{_STUCK[Status(run.status)]} within {longest.total_seconds():g} s", attempts=0)
+    return stuck
+
+
+async def complete_run(
+    session: AsyncSession, run_id: UUID, counts: Counts, at: datetime, epoch: UUID | None = None
+) -> None:
     """Record that the catalog has applied the listing; runs of which nothing is known are somebody else's."""
     run = await runs.lock_run(session, run_id)
     if run is not None:
-        await runs.save_run(session, run.apply(counts, at))
+        await runs.save_run(session, run.apply(counts, at, epoch))
 
 
 async def refuse_run(session: AsyncSession, run_id: UUID, reason: str, at: datetime) -> None:

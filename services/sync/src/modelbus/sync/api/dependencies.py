@@ -6,7 +6,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from modelbus.chassis.callers import Role
+from modelbus.sync.actions.metadata import Library
+from modelbus.sync.actions.probing import Prober
+from modelbus.sync.actions.replays import Replays
 from modelbus.sync.clients.catalog import Directory
+from modelbus.sync.domain.suspicions import Thresholds
 
 
 class AdministratorOnlyError(Exception):
@@ -25,13 +29,41 @@ def _wake(request: Request) -> asyncio.Event:
     return wake
 
 
+def _prober(request: Request) -> Prober:
+    prober: Prober = request.app.state.prober
+    return prober
+
+
+def _library(request: Request) -> Library:
+    library: Library = request.app.state.library
+    return library
+
+
 def only_administrators(request: Request) -> None:
     """Refuse a service's token, which the gate lets in below the runs for the sake of their listings."""
     if not request.state.caller.may(Role.ADMIN):
         raise AdministratorOnlyError("a service's token does not open this path")
 
 
+def _replays(request: Request) -> Replays:
+    replays: Replays = request.app.state.replays
+    return replays
+
+
+def _usual_thresholds(request: Request) -> Thresholds:
+    usual: Thresholds = request.app.state.thresholds
+    return usual
+
+
 Known = Annotated[Directory, Depends(_directory)]
 """The suppliers that the catalog has told of."""
 Wake = Annotated[asyncio.Event, Depends(_wake)]
 """Wakes the workers."""
+Replaying = Annotated[Replays, Depends(_replays)]
+"""Reads again what suppliers answered."""
+UsualThresholds = Annotated[Thresholds, Depends(_usual_thresholds)]
+"""Of the guard, where a supplier has none of its own."""
+TheLibrary = Annotated[Library, Depends(_library)]
+"""The metadata files."""
+Looking = Annotated[Prober, Depends(_prober)]
+"""Looks at suppliers."""

@@ -69,7 +69,7 @@ async def show_listing(
     differences = await reviews.compare(session, run)
     counts = {word: sum(each.change == word for each in differences) for word in ("added", "removed", "changed")}
     rest = [each for each in differences if each.upstream_name > cursor]
-    items = [_view(each) for each in rest[:limit]]
+    items = [view_of(each) for each in rest[:limit]]
     return Review(
         run_id=run.id,
         supplier_id=run.supplier_id,
@@ -97,6 +97,7 @@ async def discard_listing(run_id: UUID, session: Transaction, request: Request) 
     return Decision(run_id=run.id, status=run.status, decided_by=run.decided_by)
 
 
-def _view(difference: reviews.Difference) -> ModelChange:
+def view_of(difference: reviews.Difference) -> ModelChange:
+    """Show one difference."""
     fields = {name: FieldChange(before=old, after=new) for name, (old, new) in difference.fields.items()}
     return ModelChange(upstream_name=difference.upstream_name, change=difference.change, fields=fields)

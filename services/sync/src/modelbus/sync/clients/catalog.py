@@ -13,6 +13,16 @@ from modelbus.sync.domain.errors import FetchFailedError
 
 KINDS = (SupplierRecord.kind, CredentialRecord.kind)
 
+_DECISIVE = {
+    "base_url",
+    "protocol",
+    "flavour",
+    "listing_url",
+    "namespace",
+    "supplier_kind",
+    "removal_after",
+}
+
 log = logger(__name__)
 
 
@@ -77,6 +87,14 @@ class Directory:
         if usable and not opened:
             raise FetchFailedError("no credential of the supplier can be opened with the master keys")
         return self._suppliers[supplier_id], opened
+
+    def mark(self, supplier_id: UUID) -> str:
+        """Answer a text that stays the same while the supplier is asked, and its listing applied, in the same way."""
+        supplier = self._suppliers.get(supplier_id)
+        if supplier is None:
+            return ""
+        keys = sorted(f"{credential.id}:{credential.generation}" for credential in self._usable(supplier_id))
+        return supplier.model_dump_json(include=_DECISIVE) + ",".join(keys)
 
     def _usable(self, supplier_id: UUID) -> list[CredentialRecord]:
         usable = [

@@ -1,30 +1,36 @@
 """One supplier's HTTP surface: JSON is read within limits of size and time, and whatever else comes is named."""
 
 import asyncio
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import msgspec
 
 from modelbus.contracts.records import SupplierRecord
+from modelbus.sync.clients.answers import (
+    CREDENTIAL_REFUSALS,
+    Answer,
+    Delivery,
+    check_status,
+    check_type,
+    declared_count,
+    parse_apart,
+    refuse_html,
+    unpacked,
+)
 from modelbus.sync.domain.errors import (
     CredentialRefusedError,
-    RateLimitedError,
+    ListingUnchangedError,
     SupplierAwayError,
     UnusableAnswerError,
 )
 from modelbus.sync.domain.names import readable
+from modelbus.sync.domain.validators import Validators
 
-CREDENTIAL_REFUSALS = frozenset({401, 402, 403})
-_GZIP = 16 + zlib.MAX_WBITS
-_BEGINNING = 60
+MOST_REDIRECTS = 3
+_CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +52,29 @@ class Limits:
 class Endpoint:
     """A supplier as one credential sees it; what an adapter asks through, for one listing however many its pages."""
 
-    def __init__(self, client: httpx.AsyncClient, supplier: SupplierRecord, secret: str | None, limits: Limits) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        supplier: SupplierRecord,
+        secret: str | None,
+        limits: Limits,
+        *,
+        known: Validators | None = None,
+        delivery: Delivery | None = None,
+    ) -> None:
         self._client = client
         self._limits = limits
-        self._read_so_far = 0
+        self._known = known or Validators()
+        self._delivery = delivery or Delivery()
         self.supplier = supplier
         # A listing that is kept elsewhere is no business of whoever keeps it there.
         is_elsewhere = supplier.listing_url is not None and not _is_same_origin(supplier.listing_url, supplier.base_url)
         self.secret = None if is_elsewhere else secret
+
+    @property
+    def declared(self) -> int | None:
+        """Answer how many models there are by the supplier's own words; None where it says nothing of it."""
+        return self._delivery.declared
 
     def key_header(self, name: str, scheme: str = "") -> dict[str, str]:
         """Answer the header that shows the credential; empty without one.
@@ -91,11 +112,13 @@ class Endpoint:
         Raises:
             TransientError: asking again, or with another credential, may help.
             UnusableAnswerError: it would not.
+            ListingUnchangedError: it is the listing that is known.
         """
         url = self.supplier.listing_url or (below or self.supplier.base_url) + path
-        _, body = await self._get(url, {"Accept": "application/json", **headers}, params or {}, _check_type)
-        # Megabytes of JSON must not hold up everything else in this process.
-        return await asyncio.to_thread(parse, body)
+        answer = await self._get(url, {"Accept": "application/json", **headers}, params or {}, check_type)
+        document = await parse_apart(answer.body)
+        self._delivery.declared = declared_count(document)
+        return document
 
     async def get_file(self) -> tuple[str, bytes]:
         """Get the file that the supplier keeps its listing in; answer its type, as it is told, and what is in it.
@@ -103,11 +126,13 @@ class Endpoint:
         Raises:
             TransientError: asking again, or with another credential, may help.
             UnusableAnswerError: it would not, or the supplier has no such URL.
+            ListingUnchangedError: it is the listing that is known.
         """
         if self.supplier.listing_url is None:
             raise UnusableAnswerError("the supplier has no listing_url, where its file would be")
         accepted = {"Accept": "application/json, text/csv, */*;q=0.1", **self.bearer()}
-        return await self._get(self.supplier.listing_url, accepted, {}, _refuse_html)
+        answer = await self._get(self.supplier.listing_url, accepted, {}, refuse_html)
+        return answer.kind, answer.body
 
     async def _get(
         self,
@@ -115,15 +140,12 @@ class Endpoint:
         headers: Mapping[str, str],
         params: Mapping[str, str],
         check_type: Callable[[str], None],
-    ) -> tuple[str, bytes]:
+    ) -> Answer:
+        shown = {"Accept-Encoding": "gzip", **headers}
+        # A page after the first comes only with the others, so what is known is asked for at the first alone.
+        shown |= {} if self._delivery.pages else self._known.headers()
         try:
-            asked = httpx.URL(url).copy_merge_params(params)
-            shown = {"Accept-Encoding": "gzip", **headers}
-            async with self._client.stream("GET", asked, headers=shown) as answer:
-                _check_status(answer)
-                kind = answer.headers.get("content-type", "")
-                check_type(kind)
-                return kind, await self._read(answer)
+            return await self._follow(httpx.URL(url).copy_merge_params(params), shown, check_type)
         except httpx.TimeoutException as error:
             raise SupplierAwayError(self._timeout_reason(error)) from error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
@@ -131,24 +153,48 @@ class Endpoint:
         except httpx.TransportError as error:
             raise SupplierAwayError(f"the connection failed: {readable(error, 200) or type(error).__name__}") from error
 
+    async def _follow(self, url: httpx.URL, shown: Mapping[str, str], check_type: Callable[[str], None]) -> Answer:
+        """Ask there, then wherever that sends us; the guard of addresses looks at each place as at the first."""
+        asked = url
+        for _ in range(MOST_REDIRECTS + 1):
+            is_elsewhere = not _is_same_origin(str(asked), str(url))
+            headers = self._without_secret(shown) if is_elsewhere else shown
+            async with self._client.stream("GET", asked, headers=headers) as answer:
+                if not answer.has_redirect_location:
+                    return await self._take(answer, check_type, is_elsewhere=is_elsewhere)
+                asked = _next(asked, answer)
+        raise UnusableAnswerError(f"answered with more than {MOST_REDIRECTS} redirects, the last to {_shown(asked)}")
+
+    async def _take(self, answer: httpx.Response, check_type: Callable[[str], None], *, is_elsewhere: bool) -> Answer:
+        is_asked_for = not _CONDITIONS.isdisjoint(answer.request.headers)
+        if answer.status_code == httpx.codes.NOT_MODIFIED and is_asked_for:
+            raise ListingUnchangedError
+        if is_elsewhere and self.secret is not None and answer.status_code in CREDENTIAL_REFUSALS:
+            raise UnusableAnswerError(
+                f"sent us to {_shown(answer.request.url)}, which answered {answer.status_code}; "
+                "credentials are not shown to another server"
+            )
+        check_status(answer)
+        kind = answer.headers.get("content-type", "")
+        check_type(kind)
+        taken = Answer(kind, await self._read(answer))
+        await asyncio.to_thread(self._delivery.add, taken, answer.headers)
+        if self._known.body_digest is not None and self._known.body_digest == self._delivery.validators.body_digest:
+            raise ListingUnchangedError
+        return taken
+
     async def _read(self, answer: httpx.Response) -> bytes:
-        """Read the body; httpx's own decoding would inflate a whole piece at once, whatever comes of it."""
-        most = self._limits.max_bytes - self._read_so_far
-        unpack = _unpacking(answer.headers.get("content-encoding", ""))
+        most = self._limits.max_bytes - self._delivery.size
         body = bytearray()
-        async for piece in answer.aiter_raw():
-            room = most - len(body) + 1
-            try:
-                body += piece[:room] if unpack is None else unpack.decompress(piece, room)
-            except zlib.error as error:
-                raise UnusableAnswerError(f"the body is not valid gzip: {error}") from error
+        async for piece in unpacked(answer, most):
+            body += piece
             if len(body) > most:
-                whole = "all pages together are" if self._read_so_far else "the body is"
+                whole = "all pages together are" if self._delivery.size else "the body is"
                 raise UnusableAnswerError(f"{whole} larger than {self._limits.max_bytes} bytes")
-        if unpack is not None and not unpack.eof:
-            raise UnusableAnswerError("the gzip body ends before its end")
-        self._read_so_far += len(body)
         return bytes(body)
+
+    def _without_secret(self, headers: Mapping[str, str]) -> dict[str, str]:
+        return {name: value for name, value in headers.items() if self.secret is None or self.secret not in value}
 
     def _timeout_reason(self, error: httpx.TimeoutException) -> str:
         if isinstance(error, httpx.ConnectTimeout):
@@ -156,82 +202,23 @@ class Endpoint:
         return f"no answer within {self._limits.read_s:g} s"
 
 
-def _check_status(answer: httpx.Response) -> None:
-    status = answer.status_code
-    if status == httpx.codes.OK:
-        return
-    if status in CREDENTIAL_REFUSALS:
-        raise CredentialRefusedError(f"answered {status} ({answer.reason_phrase})")
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        raise RateLimitedError(_retry_after_s(answer.headers.get("retry-after")))
-    if answer.is_server_error:
-        raise SupplierAwayError(f"answered {status} ({answer.reason_phrase})")
-    if answer.is_redirect:
-        target = readable(answer.headers.get("location", ""), 200)
-        raise UnusableAnswerError(f"answered {status}, a redirect to {target}; redirects are not followed")
-    raise UnusableAnswerError(f"answered {status} ({answer.reason_phrase})")
+def _next(asked: httpx.URL, answer: httpx.Response) -> httpx.URL:
+    """Answer where a redirect leads.
+
+    Raises:
+        UnusableAnswerError: nowhere that we would go.
+    """
+    target = asked.join(answer.headers["location"])
+    if target.scheme not in {"http", "https"} or (asked.scheme, target.scheme) == ("https", "http"):
+        reason = f"answered {answer.status_code}, a redirect to {_shown(target)}, which is not followed"
+        raise UnusableAnswerError(f"{reason}: it is not HTTPS" if target.scheme == "http" else reason)
+    return target
 
 
-def _check_type(kind: str) -> None:
-    _refuse_html(kind)
-    if kind and "json" not in kind.lower():
-        raise UnusableAnswerError(f"answered something else ({readable(kind, 80)}) instead of JSON")
-
-
-def _refuse_html(kind: str) -> None:
-    if "html" in kind.lower():
-        raise UnusableAnswerError(f"answered HTML ({readable(kind, 80)}) instead of JSON")
+def _shown(url: httpx.URL) -> str:
+    return readable(url.copy_with(userinfo=b"", query=None, fragment=None), 200)
 
 
 def _is_same_origin(url: str, other: str) -> bool:
     first, second = urlsplit(url), urlsplit(other)
     return (first.scheme, first.netloc) == (second.scheme, second.netloc)
-
-
-def _unpacking(encoding: str) -> "zlib._Decompress | None":
-    match encoding.strip().lower():
-        case "" | "identity":
-            return None
-        case "gzip" | "x-gzip":
-            return zlib.decompressobj(_GZIP)
-    raise UnusableAnswerError(f"the body is encoded as {readable(encoding, 40)}, which was not asked for")
-
-
-def _retry_after_s(given: str | None) -> float | None:
-    """Read seconds or an HTTP date (RFC 9110, 10.2.3); None when it is neither."""
-    if given is None:
-        return None
-    if given.isascii() and given.strip().isdigit():
-        return float(given)
-    try:
-        return max(0.0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _fraction(text: str) -> Decimal | None:
-    """Prices may be JSON numbers, which a float would change; null where the number is beyond any reason."""
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
-
-
-_JSON = msgspec.json.Decoder(float_hook=_fraction)
-
-
-def parse(body: bytes) -> Any:
-    """Read JSON; fractions come as Decimal.
-
-    Raises:
-        UnusableAnswerError: it is none.
-    """
-    if not body.strip():
-        raise UnusableAnswerError("the body is empty")
-    try:
-        return _JSON.decode(body)
-    except (ValueError, RecursionError) as error:
-        beginning = readable(body[:_BEGINNING].decode(errors="replace"))
-        raise UnusableAnswerError(
-            f"the body is not valid JSON ({readable(error, 120)}); it begins with {beginning}"
-        ) from error

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from modelbus.contracts.sync import LeftOut, Life, ListedModel
-from modelbus.sync.domain.errors import NotOfferedError, UnusableAnswerError
+from modelbus.sync.domain.errors import EmptyListingError, NotOfferedError, UnusableAnswerError
 from modelbus.sync.domain.moments import read_moment
 from modelbus.sync.domain.names import LONGEST_NAME, readable, why_unusable
 
@@ -39,11 +39,12 @@ def entries_of(document: Any, key: str) -> list[Any]:
     """Answer the list under the key, or the document itself where it is a list.
 
     Raises:
-        UnusableAnswerError: there is no list, or nothing in it.
+        UnusableAnswerError: there is no list.
+        EmptyListingError: there is nothing in it.
     """
     entries = list_in(document, key)
     if not entries:
-        raise UnusableAnswerError("the listing is empty")
+        raise EmptyListingError
     return entries
 
 

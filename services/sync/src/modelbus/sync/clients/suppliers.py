@@ -17,17 +17,22 @@ from tenacity import (
 )
 
 from modelbus.contracts.records import SupplierRecord
+from modelbus.sync.clients.answers import Answer, Delivery
 from modelbus.sync.clients.endpoint import Endpoint, Limits
 from modelbus.sync.clients.entries import Fetched
 from modelbus.sync.clients.flavours import Flavour
 from modelbus.sync.clients.guard import GuardedTransport
+from modelbus.sync.clients.replay import read_again
 from modelbus.sync.domain.errors import (
     CredentialRefusedError,
+    EmptyListingError,
     FetchFailedError,
+    ListingUnchangedError,
     RateLimitedError,
     TransientError,
     UnusableAnswerError,
 )
+from modelbus.sync.domain.validators import Validators
 
 LONGEST_PAUSE_S = 10.0
 
@@ -47,7 +52,8 @@ class OpenCredential:
 class Answered:
     """A listing, and how many tries it took."""
 
-    fetched: Fetched
+    fetched: Fetched | None
+    """None where it is the one that is known."""
     attempts: int
 
 
@@ -59,16 +65,23 @@ class Suppliers:
         self._flavours = flavours
         self._tls = tls
 
-    async def fetch_listing(self, supplier: SupplierRecord, credentials: Sequence[OpenCredential]) -> Answered:
+    async def fetch_listing(
+        self,
+        supplier: SupplierRecord,
+        credentials: Sequence[OpenCredential],
+        *,
+        known: Validators | None = None,
+        delivery: Delivery | None = None,
+    ) -> Answered:
         """Ask for the models, within the limits.
+
+        With `known`, only if the listing is another one by now. `delivery` shows what has come, also while it comes.
 
         Raises:
             FetchFailedError: it can't be had; says why.
         """
-        flavour = self._flavours.get(supplier.flavour)
-        if flavour is None:
-            raise FetchFailedError(f"no adapter reads listings of the flavour '{supplier.flavour}'")
-        ring = _Ring(credentials)
+        flavour = self._flavour_of(supplier)
+        ring, delivery = _Ring(credentials), delivery or Delivery()
         retrying = self._retrying(len(credentials))
         attempts = 0
         try:
@@ -76,7 +89,12 @@ class Suppliers:
                 async for attempt in retrying:
                     attempts = attempt.retry_state.attempt_number
                     with attempt:
-                        return Answered(await self._ask(flavour, supplier, ring), attempts)
+                        delivery.begin()
+                        client = self._client(supplier)
+                        asked = Endpoint(client, supplier, ring.secret, self._limits, known=known, delivery=delivery)
+                        return Answered(await _ask(flavour, client, asked, ring), attempts)
+        except ListingUnchangedError:
+            return Answered(None, attempts)
         except TransientError as error:
             tries = "1 try" if attempts == 1 else f"{attempts} tries"
             raise FetchFailedError(f"{error}; gave up after {tries}", attempts=attempts) from error
@@ -86,6 +104,23 @@ class Suppliers:
             reason = f"no listing within {self._limits.deadline_s:g} s"
             raise FetchFailedError(reason, attempts=attempts) from error
         raise AssertionError("retrying ends by an answer or an error")
+
+    async def read_again(self, supplier: SupplierRecord, answers: list[Answer]) -> tuple[Fetched, int | None]:
+        """Read what the supplier once answered as its listing would be read now; answer it and the declared count.
+
+        Raises:
+            FetchFailedError: that is no listing.
+        """
+        try:
+            return await read_again(self._flavour_of(supplier), supplier, answers)
+        except UnusableAnswerError as error:
+            raise FetchFailedError(str(error)) from error
+
+    def _flavour_of(self, supplier: SupplierRecord) -> Flavour:
+        flavour = self._flavours.get(supplier.flavour)
+        if flavour is None:
+            raise FetchFailedError(f"no adapter reads listings of the flavour '{supplier.flavour}'")
+        return flavour
 
     def _retrying(self, credentials: int) -> AsyncRetrying:
         back_off = wait_exponential_jitter(
@@ -107,23 +142,26 @@ class Suppliers:
             reraise=True,
         )
 
-    async def _ask(self, flavour: Flavour, supplier: SupplierRecord, ring: "_Ring") -> Fetched:
-        try:
-            async with self._client(supplier) as client:
-                return await flavour.list_models(Endpoint(client, supplier, ring.secret, self._limits))
-        except CredentialRefusedError as error:
-            ring.drop(error)
-            raise
-        except RateLimitedError as error:
-            ring.pass_on(error)
-            raise
-
     def _client(self, supplier: SupplierRecord) -> httpx.AsyncClient:
         # A client of its own per request: connections are pooled by address, and two suppliers may share one.
         timeout = httpx.Timeout(self._limits.read_s, connect=self._limits.connect_s)
         carrier = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False)
         guarded = GuardedTransport(carrier, is_local=supplier.is_local)
         return httpx.AsyncClient(transport=guarded, timeout=timeout, follow_redirects=False, trust_env=False)
+
+
+async def _ask(flavour: Flavour, client: httpx.AsyncClient, endpoint: Endpoint, ring: "_Ring") -> Fetched:
+    try:
+        async with client:
+            return await flavour.list_models(endpoint)
+    except EmptyListingError:
+        return Fetched([], [])
+    except CredentialRefusedError as error:
+        ring.drop(error)
+        raise
+    except RateLimitedError as error:
+        ring.pass_on(error)
+        raise
 
 
 class _Ring:

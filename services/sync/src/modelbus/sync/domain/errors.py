@@ -27,6 +27,61 @@ class ListingNotKeptError(Refusal):
         super().__init__(f"the listing of run '{run_id}' is not kept")
 
 
+class SupplierNotFoundError(Refusal):
+    """The catalog has no such supplier."""
+
+    code = "not_found"
+
+    def __init__(self, supplier_id: UUID) -> None:
+        super().__init__(f"there is no supplier '{supplier_id}'")
+
+
+class RawListingNotKeptError(Refusal):
+    """Nothing is kept of what the supplier answered."""
+
+    code = "raw_listing_not_kept"
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"what the supplier answered to run '{run_id}' is not kept")
+
+
+class NotReplayableError(Refusal):
+    """What is kept can't be read as a listing now."""
+
+    code = "not_replayable"
+
+    def __init__(self, run_id: UUID, reason: str) -> None:
+        super().__init__(f"run '{run_id}' can't be replayed: {reason}")
+
+
+class NotCancellableError(Refusal):
+    """The run has ended, or is in other hands."""
+
+    code = "not_cancellable"
+
+    def __init__(self, run_id: UUID, status: str) -> None:
+        super().__init__(f"run '{run_id}' is {status}; only one that is requested or fetching can be cancelled")
+
+
+class IgnoreRuleNotFoundError(Refusal):
+    """There is no ignore rule of that id."""
+
+    code = "not_found"
+
+    def __init__(self, rule_id: UUID) -> None:
+        super().__init__(f"there is no ignore rule '{rule_id}'")
+
+
+class IgnoreRuleExistsError(Refusal):
+    """The pattern is ignored already."""
+
+    code = "ignore_rule_exists"
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(f"the pattern '{pattern}' is ignored already")
+        self.errors = [{"field": "pattern", "message": "must not be that of another rule for the same suppliers"}]
+
+
 class ListingOutdatedError(Refusal):
     """Another listing of the supplier has been applied since, or this one never was."""
 
@@ -83,6 +138,36 @@ class CatalogNotLoadedError(Refusal):
         super().__init__("the catalog was never loaded, so its suppliers are not known; try again")
 
 
+class NotProbedError(Refusal):
+    """Nobody looks at the supplier: it is disabled, unknown, has no credential, or probes are switched off."""
+
+    code = "not_probed"
+
+    def __init__(self, supplier_id: UUID) -> None:
+        super().__init__(
+            f"supplier '{supplier_id}' is not looked at: it is unknown, disabled, lacks a credential that it needs, "
+            "or MODELBUS_PROBE_INTERVAL_S is 0"
+        )
+
+
+class TokenProbeNotFoundError(Refusal):
+    """The supplier is not asked for tokens."""
+
+    code = "not_found"
+
+    def __init__(self, supplier_id: UUID) -> None:
+        super().__init__(f"supplier '{supplier_id}' has no token probe")
+
+
+class BudgetSpentError(Refusal):
+    """A token probe would go over what it may take a day."""
+
+    code = "probe_budget_spent"
+
+    def __init__(self, supplier_id: UUID, reason: str) -> None:
+        super().__init__(f"supplier '{supplier_id}' is not asked for a token: {reason}")
+
+
 class LeaseLostError(Exception):
     """Another worker has taken the run up since; whatever this one found counts no more."""
 
@@ -98,6 +183,17 @@ class FetchFailedError(Exception):
 
 class UnusableAnswerError(Exception):
     """The supplier answered something that is no listing; asking again would not help."""
+
+
+class EmptyListingError(UnusableAnswerError):
+    """The supplier answered a listing without a single entry."""
+
+    def __init__(self) -> None:
+        super().__init__("the listing is empty")
+
+
+class ListingUnchangedError(Exception):
+    """The listing is the one that is known; there is nothing to read."""
 
 
 class NotOfferedError(Exception):

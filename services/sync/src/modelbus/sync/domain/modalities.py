@@ -32,8 +32,10 @@ def arrow(taken: Collection[str], given: Collection[str]) -> str | None:
     return f"{'+'.join(taken)}->{'+'.join(given)}" if taken or given else None
 
 
-def type_by(taken: Collection[str], given: Collection[str]) -> str:
-    """Answer the type of a model that takes and gives these; where nothing is said it is for language."""
+def type_by(taken: Collection[str], given: Collection[str]) -> str | None:
+    """Answer the type of a model that takes and gives these; None where nothing is said."""
+    if not taken and not given:
+        return None
     if len(given) == 1 and (only := next(iter(given))) in _TYPES:
         return only
     if not given or set(given) == {"text"}:

@@ -1,9 +1,11 @@
 """A run is one attempt to learn what a supplier offers, from the request to the catalog's answer."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
+
+from modelbus.sync.domain.validators import Validators
 
 MOST_LOSSES = 5
 KEPT_FOR = timedelta(days=90)
@@ -29,6 +31,11 @@ class Status(StrEnum):
     APPLIED = "applied"
     REFUSED = "refused"
     FAILED = "failed"
+    UNCHANGED = "unchanged"
+    CANCELLED = "cancelled"
+
+
+UNENDED = (Status.REQUESTED, Status.FETCHING, Status.FETCHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,24 @@ class Counts:
     removed: int
     held: int
     unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a listing turned out to be."""
+
+    digest: str
+    listed_count: int
+    left_out_count: int
+    ignored_count: int = 0
+    held_prices_count: int = 0
+    declared_count: int | None = None
+    pages_read: int | None = None
+    bytes_read: int | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    body_digest: str | None = None
+    mark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +89,8 @@ class Run:
     """What the catalog knew when it asked; a worker that knows less of the same epoch waits."""
     status: str = Status.REQUESTED
     supplier_name: str | None = None
+    requested_by: str | None = None
+    """Who asked, by name, where somebody did."""
     reason: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -74,9 +101,23 @@ class Run:
     leased_until: datetime | None = None
     attempts: int = 0
     """Requests that the supplier got."""
+    pages_read: int | None = None
+    bytes_read: int | None = None
+    """What has come of its listing, also while it comes."""
     digest: str | None = None
     listed_count: int | None = None
     left_out_count: int | None = None
+    ignored_count: int | None = None
+    """Entries that a rule leaves out."""
+    held_prices_count: int | None = None
+    """Models whose prices wait for an administrator."""
+    declared_count: int | None = None
+    """How many there are by the supplier's own words, if it says so."""
+    etag: str | None = None
+    last_modified: str | None = None
+    body_digest: str | None = None
+    mark: str | None = None
+    """Of how it was asked for and read; see `conditions`."""
     added: int | None = None
     changed: int | None = None
     removed: int | None = None
@@ -88,11 +129,26 @@ class Run:
     """The run whose listing was applied last when that was judged."""
     decided_by: str | None = None
     """Who applied or discarded it."""
+    decided_at: datetime | None = None
+    applied_epoch: UUID | None = None
+    """Of the catalog that applied it."""
 
     @property
     def is_hopeless(self) -> bool:
         """Tell whether it has outlived so many workers that it may well be what ends them."""
         return self.times_lost >= MOST_LOSSES
+
+    @property
+    def duration_s(self) -> float | None:
+        """Answer the seconds from when a worker took it up until it ended; None before."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+    @property
+    def validators(self) -> Validators:
+        """Answer what its listing can be asked for by."""
+        return Validators(self.etag, self.last_modified, self.body_digest)
 
     def take(self, supplier_name: str | None, at: datetime, leased_until: datetime) -> "Run":
         """Give it to a worker."""
@@ -105,9 +161,9 @@ class Run:
             leased_until=leased_until,
         )
 
-    def take_longer(self, leased_until: datetime) -> "Run":
-        """Let the worker keep it."""
-        return replace(self, leased_until=leased_until)
+    def take_longer(self, leased_until: datetime, *, pages: int = 0, size: int = 0) -> "Run":
+        """Let the worker keep it, and note how far it is."""
+        return replace(self, leased_until=leased_until, pages_read=pages, bytes_read=size)
 
     def release(self) -> "Run":
         """Let another worker take it at once."""
@@ -117,16 +173,32 @@ class Run:
         """Record that the worker died over it, if one had it."""
         return replace(self.release(), times_lost=self.times_lost + 1) if self.status == Status.FETCHING else self
 
-    def fetch(self, *, digest: str, listed: int, left_out: int, attempts: int) -> "Run":
+    def fetch(self, findings: Findings, attempts: int) -> "Run":
         """Record that there is a listing; the catalog is next."""
+        attempts += self.attempts
+        return replace(self, status=Status.FETCHED, leased_until=None, attempts=attempts, **asdict(findings))
+
+    def leave(self, base: "Run", validators: Validators, at: datetime, attempts: int) -> "Run":
+        """Record that the listing is the one of that run, which the catalog has applied."""
         return replace(
             self,
-            status=Status.FETCHED,
+            status=Status.UNCHANGED,
+            ended_at=at,
             leased_until=None,
-            digest=digest,
-            listed_count=listed,
-            left_out_count=left_out,
             attempts=self.attempts + attempts,
+            base_run_id=base.id,
+            digest=base.digest,
+            listed_count=base.listed_count,
+            left_out_count=base.left_out_count,
+            ignored_count=base.ignored_count,
+            mark=base.mark,
+            **asdict(validators),
+        )
+
+    def cancel(self, by: str, at: datetime) -> "Run":
+        """Give it up because somebody wants it; whoever fetches finds that it is nobody's any more."""
+        return replace(
+            self, status=Status.CANCELLED, reason=f"cancelled by {by}", decided_by=by, ended_at=at, leased_until=None
         )
 
     def quarantine(self, suspicions: list[str], base_run_id: UUID | None, at: datetime) -> "Run":
@@ -140,13 +212,13 @@ class Run:
             ended_at=at,
         )
 
-    def approve(self, by: str) -> "Run":
+    def approve(self, by: str, at: datetime) -> "Run":
         """Let the catalog have its listing after all."""
-        return replace(self, status=Status.FETCHED, reason=None, ended_at=None, decided_by=by)
+        return replace(self, status=Status.FETCHED, reason=None, ended_at=None, decided_by=by, decided_at=at)
 
-    def discard(self, by: str) -> "Run":
+    def discard(self, by: str, at: datetime) -> "Run":
         """Leave the catalog as it is; the reason stays."""
-        return replace(self, status=Status.DISCARDED, decided_by=by)
+        return replace(self, status=Status.DISCARDED, decided_by=by, decided_at=at)
 
     def fail(self, reason: str, at: datetime, attempts: int = 0) -> "Run":
         """Give it up."""
@@ -159,9 +231,10 @@ class Run:
             attempts=self.attempts + attempts,
         )
 
-    def apply(self, counts: Counts, at: datetime) -> "Run":
-        """Record that the catalog has applied the listing, be it after a refusal."""
-        if self.status not in {Status.FETCHED, Status.REFUSED}:
+    def apply(self, counts: Counts, at: datetime, epoch: UUID | None = None) -> "Run":
+        """Record that the catalog has applied the listing, be it after a refusal or when nobody waited any more."""
+        is_late = self.status == Status.FAILED and self.digest is not None
+        if self.status not in {Status.FETCHED, Status.REFUSED} and not is_late:
             return self
         return replace(
             self,
@@ -173,6 +246,7 @@ class Run:
             removed=counts.removed,
             held=counts.held,
             unchanged=counts.unchanged,
+            applied_epoch=epoch,
         )
 
     def refuse(self, reason: str, at: datetime) -> "Run":

@@ -24,13 +24,31 @@ class Thresholds:
     """So many times as many models as before."""
     most_doubles: int
     """Entries whose id was listed before in the same listing."""
+    minds_declared: bool = True
+    """Whether fewer entries than the supplier says there are make a listing suspicious."""
 
 
-def why_suspicious(listed: Offered, before: Offered | None, doubles: int, thresholds: Thresholds) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """How many entries a listing has, beside those that are its models."""
+
+    delivered: int
+    """All of them, whatever became of each."""
+    declared: int | None
+    """As many as the supplier says there are, if it says so."""
+    doubles: int
+    """With an id that was listed before."""
+
+
+def why_suspicious(listed: Offered, before: Offered | None, entries: Entries, thresholds: Thresholds) -> list[str]:
     """Answer every reason to doubt the listing; a first one, with None before it, can only contradict itself."""
+    if not entries.delivered:
+        return ["empty listing: it has no entry at all"]
     reasons: list[str] = []
-    if doubles > thresholds.most_doubles:
-        reasons.append(f"duplicate ids: {doubles} entries have one that was listed before")
+    if thresholds.minds_declared and entries.declared is not None and entries.delivered < entries.declared:
+        reasons.append(f"cut listing: {entries.delivered} of {entries.declared} entries came that it says there are")
+    if entries.doubles > thresholds.most_doubles:
+        reasons.append(f"duplicate ids: {entries.doubles} entries have one that was listed before")
     if not before:
         return reasons
     lost = len(before.keys() - listed.keys())

@@ -27,20 +27,25 @@ class _Model(msgspec.Struct):
 
 class _Listing(msgspec.Struct):
     models: list[_Model]
+    ignored: list[str] = []
 
 
 _LISTINGS = msgspec.json.Decoder(_Listing)
 
 
 async def find_offered(session: AsyncSession, run_id: UUID) -> Offered | None:
-    """Answer what the listing of the run says, held prices as they were listed; None when it is not kept."""
+    """Answer what the listing of the run says, held prices as they were listed; None when it is not kept.
+
+    Names that a rule left out then are there too, without prices.
+    """
     body = await session.scalar(sa.select(listings.c.body).where(listings.c.run_id == run_id))
     return None if body is None else await asyncio.to_thread(_read, body)
 
 
 def _read(body: bytes) -> Offered:
-    models = _LISTINGS.decode(zlib.decompress(body)).models
-    return {model.upstream_name: _prices(model.held.listed if model.held else model.cost) for model in models}
+    listing = _LISTINGS.decode(zlib.decompress(body))
+    offered = {each.upstream_name: _prices(each.held.listed if each.held else each.cost) for each in listing.models}
+    return offered | {name: {} for name in listing.ignored}
 
 
 def _prices(cost: dict[str, Any]) -> dict[str, Decimal]:

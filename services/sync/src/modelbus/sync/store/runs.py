@@ -1,7 +1,7 @@
 """Runs in PostgreSQL; times of leases are the database's, so that the clocks of replicas need not agree."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.sync.domain.errors import LeaseLostError, RunNotFoundError
-from modelbus.sync.domain.runs import CatalogPoint, Run, Status
+from modelbus.sync.domain.runs import UNENDED, CatalogPoint, Run, Status
+from modelbus.sync.domain.validators import Validators
 from modelbus.sync.store.tables import listings, runs
 
 
@@ -38,22 +39,31 @@ async def find_run(session: AsyncSession, run_id: UUID) -> Run:
     return run
 
 
-async def list_runs(
-    session: AsyncSession,
-    *,
-    limit: int,
-    before: UUID | None,
-    supplier_id: UUID | None,
-    status: str | None,
-) -> list[Run]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs to list; None means any."""
+
+    supplier_id: UUID | None = None
+    status: str | None = None
+    cause: str | None = None
+    since: datetime | None = None
+    """Requested then or later."""
+    until: datetime | None = None
+    """Requested before."""
+
+
+async def list_runs(session: AsyncSession, wanted: Wanted, *, limit: int, before: UUID | None) -> list[Run]:
     """List runs, newest first, from before that id on."""
     query = sa.select(runs).order_by(runs.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(runs.c.id < before)
-    if supplier_id is not None:
-        query = query.where(runs.c.supplier_id == supplier_id)
-    if status is not None:
-        query = query.where(runs.c.status == status)
+    for name in ("supplier_id", "status", "cause"):
+        if (value := getattr(wanted, name)) is not None:
+            query = query.where(runs.c[name] == value)
+    if wanted.since is not None:
+        query = query.where(runs.c.requested_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(runs.c.requested_at < wanted.until)
     return [_run(row) for row in await session.execute(query)]
 
 
@@ -67,12 +77,16 @@ async def newest_runs(session: AsyncSession, supplier_ids: Sequence[UUID]) -> di
     return {row.supplier_id: _run(row) for row in rows}
 
 
-async def lock_next_run(session: AsyncSession, known: CatalogPoint) -> Run | None:
+async def lock_next_run(session: AsyncSession, known: CatalogPoint, most_at_once: int) -> Run | None:
     """Lock the run that has waited longest and may be taken up now, or one whose worker has died.
 
-    Takers follow one another until they commit: two that look at once would find two runs of one supplier.
+    None while `most_at_once` are fetching, of whatever replica. Takers follow one another until they commit: two that
+    look at once would find two runs of one supplier, or one too many.
     """
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("sync.take"))))
+    is_alive = (runs.c.status == Status.FETCHING) & (runs.c.leased_until >= sa.func.now())
+    if (await session.scalar(sa.select(sa.func.count()).select_from(runs).where(is_alive)) or 0) >= most_at_once:
+        return None
     other = runs.alias("other")
     is_known = runs.c.catalog_revision <= known.revision
     if known.epoch is not None:
@@ -120,6 +134,35 @@ async def is_newer_on_its_way(session: AsyncSession, run: Run) -> bool:
         runs.c.requested_at > run.requested_at,
     )
     return bool(await session.scalar(sa.select(newer.exists())))
+
+
+async def newest_validators(session: AsyncSession, base: Run) -> Validators:
+    """Answer what the listing of the run was known by when it was last seen; a server may tell it anew each time."""
+    seen = (
+        sa.select(runs.c.etag, runs.c.last_modified, runs.c.body_digest)
+        .where(
+            runs.c.supplier_id == base.supplier_id,
+            runs.c.status.in_((Status.APPLIED, Status.UNCHANGED)),
+            runs.c.digest == base.digest,
+            runs.c.mark == base.mark,
+        )
+        .order_by(runs.c.requested_at.desc())
+        .limit(1)
+    )
+    row = (await session.execute(seen)).one_or_none()
+    return Validators() if row is None else Validators(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+
+
+async def lock_stuck_runs(session: AsyncSession, before: datetime) -> list[Run]:
+    """Lock the runs that have stood where they stand since before that time."""
+    since = sa.func.greatest(
+        runs.c.requested_at,
+        sa.case((runs.c.status != Status.REQUESTED, runs.c.started_at)),
+        runs.c.decided_at,
+    )
+    query = sa.select(runs).where(runs.c.status.in_(UNENDED), since < before).order_by(runs.c.id)
+    found = await session.execute(query.with_for_update(skip_locked=True))
+    return [_run(row) for row in found]
 
 
 async def delete_old(session: AsyncSession, *, keep: int, ended_before: datetime) -> int:

@@ -8,6 +8,7 @@ from modelbus.catalog.store.tables.access import (
     consumer_scopes,
     consumers,
 )
+from modelbus.catalog.store.tables.health import health_claims
 from modelbus.catalog.store.tables.history import audit, versions
 from modelbus.catalog.store.tables.identity import api_tokens, attempts, refresh_tokens, sessions, signing_keys, users
 from modelbus.catalog.store.tables.labels import capabilities, categories, heard_usage, model_usage, tags
@@ -56,6 +57,7 @@ __all__ = [
     "cost_prices",
     "credential_models",
     "credentials",
+    "health_claims",
     "heard_usage",
     "idempotency",
     "metadata",

@@ -19,7 +19,7 @@ TRIGRAMS = "extensions.gin_trgm_ops"
 LABELS = ("category_ids", "tag_ids", "untagged_ids", "rule_tag_ids")
 """Arrays rather than tables between: a model is read, written and compared whole, and an index finds its labels."""
 
-AFTER_RETIRED = ("no_credential", "delisted")
+AFTER_RETIRED = ("no_credential", "delisted", "unhealthy")
 """Reasons of sources that come after `retired`."""
 
 models = sa.Table(
@@ -52,6 +52,7 @@ models = sa.Table(
     sa.Column("capabilities", JSONB, nullable=False, server_default="{}"),
     sa.Column("parameters", JSONB, nullable=False, server_default="[]"),
     *(sa.Column(name, ARRAY(sa.Uuid), nullable=False, server_default="{}") for name in LABELS),
+    text("modalities", nullable=True),
 )
 unique_while_it_lives(models, "name")
 for _column in ("aliases", "capabilities", *LABELS):
@@ -118,6 +119,9 @@ sources = sa.Table(
     time("deprecated_at", nullable=True),
     time("retires_at", nullable=True),
     text("replacement", nullable=True),
+    time("unhealthy_at", nullable=True),
+    sa.Column("said", JSONB, nullable=False, server_default="{}"),
+    sa.Column("background", JSONB(none_as_null=True)),
 )
 unique_while_it_lives(sources, "supplier_id", "upstream_name")
 # With what lists of models count and compare, so that they need not read the sources themselves.
@@ -137,6 +141,11 @@ is_not_judged_retired_yet = sa.and_(
     sources.c.is_available | sources.c.reason.in_([sa.literal_column(f"'{reason}'") for reason in AFTER_RETIRED]),
 )
 sa.Index("ix_sources_retires_at", sources.c.retires_at, postgresql_where=is_not_judged_retired_yet)
+sa.Index(
+    "ix_sources_unhealthy_at",
+    sources.c.unhealthy_at,
+    postgresql_where=sources.c.deleted_at.is_(None) & sources.c.is_available & sources.c.unhealthy_at.is_not(None),
+)
 sa.Index(
     "ix_sources_searched",
     sources.c.upstream_name,

@@ -96,6 +96,7 @@ scopes = sa.Table(
     *life(),
     text("domain", nullable=True),
     refers("strategy_id", "strategies", nullable=True),
+    number("response_cache_s", nullable=True),
 )
 unique_while_it_lives(scopes, "name")
 sa.Index("ix_scopes_default_model_id", scopes.c.default_model_id)

@@ -10,12 +10,13 @@ from typing import Any
 
 from modelbus.contracts.records import CostPrices
 from modelbus.contracts.sync import HeldPrices, ListedModel
+from modelbus.sync.clients.answers import parse
 from modelbus.sync.clients.costs import read_cost, read_cost_without_unit
-from modelbus.sync.clients.endpoint import Endpoint, parse
+from modelbus.sync.clients.endpoint import Endpoint
 from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, life_of, read_entries
 from modelbus.sync.domain.errors import NotOfferedError, UnusableAnswerError
 from modelbus.sync.domain.modalities import arrow, read_modalities, type_by, words_of
-from modelbus.sync.domain.names import display_name, is_embedding, readable
+from modelbus.sync.domain.names import display_name, readable
 from modelbus.sync.domain.prices import Unit
 
 UNITS = {"per_million": Unit.PER_MILLION, "per_thousand": Unit.PER_THOUSAND, "per_token": Unit.PER_TOKEN}
@@ -75,7 +76,7 @@ def _read_entry(name: str, entry: Entry) -> ListedModel:
     return ListedModel(
         upstream_name=name,
         display_name=display_name(entry.get("display_name")),
-        model_type=_type_of(name, entry, taken, given),
+        model_type=_type_of(entry, taken, given),
         context_window=count_of(entry, "context_window"),
         max_output_tokens=count_of(entry, "max_output_tokens"),
         cost=cost,
@@ -95,10 +96,10 @@ def _cost_of(entry: Entry) -> tuple[CostPrices, HeldPrices | None]:
     return read_cost(entry, PRICE_FIELDS, UNITS[told.strip()]), None
 
 
-def _type_of(name: str, entry: Entry, taken: list[str], given: list[str]) -> str:
+def _type_of(entry: Entry, taken: list[str], given: list[str]) -> str | None:
     told = entry.get("model_type")
     if told is None:
-        return "embedding" if is_embedding(name) and not given else type_by(taken, given)
+        return type_by(taken, given)
     if told not in TYPES:
         raise NotOfferedError(f"its model_type is {readable(told, 40)}, and none of {', '.join(TYPES)}")
     return str(told)

@@ -12,7 +12,7 @@ from modelbus.sync.clients.endpoint import Endpoint
 from modelbus.sync.clients.entries import Entry, Fetched, count_of, entries_of, life_of, read_entries
 from modelbus.sync.domain.errors import NotOfferedError
 from modelbus.sync.domain.modalities import in_words
-from modelbus.sync.domain.names import display_name, is_embedding
+from modelbus.sync.domain.names import display_name
 
 # OpenAI itself says nothing but names; these are the words of vLLM, Groq, Together and Mistral.
 CONTEXT_FIELDS = ("context_window", "max_model_len", "context_length", "max_context_length")
@@ -42,7 +42,6 @@ def _read_entry(name: str, entry: Entry) -> ListedModel:
     return ListedModel(
         upstream_name=name,
         display_name=display_name(entry.get("display_name")) or display_name(entry.get("name")),
-        model_type="embedding" if is_embedding(name) else "language",
         context_window=count_of(entry, *CONTEXT_FIELDS),
         max_output_tokens=count_of(entry, *OUTPUT_FIELDS),
         cost=cost,

@@ -1,0 +1,54 @@
+{{- define "modelbus.labels" -}}
+app.kubernetes.io/name: modelbus
+app.kubernetes.io/instance: {{ .release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "modelbus.image" -}}
+{{ .root.Values.image.prefix }}/{{ .part }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{- define "modelbus.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "modelbus.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "modelbus.fromSecret" -}}
+- name: {{ .name }}
+  valueFrom: {secretKeyRef: {name: {{ .root.Values.secret }}, key: {{ .key }}}}
+{{- end }}
+
+{{- define "modelbus.bus" -}}
+- {name: MODELBUS_NATS_URL, value: {{ .root.Values.nats.url | quote }}}
+- {name: MODELBUS_NATS_REPLICAS, value: {{ .root.Values.nats.replicas | quote }}}
+- {name: MODELBUS_NATS_USER, value: {{ .user }}}
+{{ include "modelbus.fromSecret" (dict "root" .root "name" "MODELBUS_NATS_PASSWORD" "key" (printf "nats-%s-password" .user)) }}
+{{- if .root.Values.nats.caConfigMap }}
+- {name: MODELBUS_NATS_CA_FILE, value: /etc/modelbus/nats/ca.crt}
+{{- end }}
+{{- end }}
+
+{{- define "modelbus.volumes" -}}
+- name: tmp
+  emptyDir: {medium: Memory, sizeLimit: 64Mi}
+{{- if .Values.nats.caConfigMap }}
+- name: nats-ca
+  configMap: {name: {{ .Values.nats.caConfigMap }}}
+{{- end }}
+{{- end }}
+
+{{- define "modelbus.mounts" -}}
+- {name: tmp, mountPath: /tmp}
+{{- if .Values.nats.caConfigMap }}
+- {name: nats-ca, mountPath: /etc/modelbus/nats, readOnly: true}
+{{- end }}
+{{- end }}

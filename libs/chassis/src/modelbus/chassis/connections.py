@@ -1,0 +1,100 @@
+"""HTTP connections that wait for nobody for ever: neither for a request to arrive nor for an answer to be taken.
+
+The server itself waits for the head of a request as long as it takes, keeps as much of it as comes, and holds an answer
+until it is read.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+MOST_HEAD_BYTES = 64 * 1024
+"""Of method, path and headers; four times what most servers take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """For how long a caller is waited for, in seconds."""
+
+    head_s: float
+    """From the connection, or from the first byte after a request, to the end of the next request's headers."""
+    unread_s: float = 75.0
+    """While it takes nothing of an answer that is written."""
+
+
+class Connection(HttpToolsProtocol):
+    """One connection of a caller."""
+
+    def __init__(self, *args: Any, patience: Patience, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._patience = patience
+        self._awaiting_head: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+        self._head_bytes: int | None = None
+        """Of a head that has begun and not ended."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # noqa: D102 - as asyncio calls it
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102 - the same
+        for timer in (self._awaiting_head, self._lingering):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:  # noqa: D102 - the same
+        super().data_received(data)
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        cycle: RequestResponseCycle | None = self.cycle
+        if self._awaiting_head is None and (cycle is None or cycle.response_complete):
+            # Whatever came is no request yet; the server's own timer ended with the first byte of it.
+            self._await_head()
+
+    def on_message_begin(self) -> None:  # noqa: D102 - as the parser calls it
+        super().on_message_begin()
+        self._head_bytes = 0
+
+    def on_headers_complete(self) -> None:  # noqa: D102 - the same
+        self._head_bytes = None
+        if self._awaiting_head is not None:
+            self._awaiting_head.cancel()
+            self._awaiting_head = None
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:  # noqa: D102 - as the server calls it
+        super().on_response_complete()
+        unread = self.transport.get_write_buffer_size()
+        if unread and self._lingering is None:
+            self._lingering = self.loop.call_later(self._patience.unread_s, self._give_up_unread, unread)
+
+    def _await_head(self) -> None:
+        self._awaiting_head = self.loop.call_later(self._patience.head_s, self._give_up_head)
+
+    def _give_up_head(self) -> None:
+        self._awaiting_head = None
+        if self._head_bytes:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        if not self.transport.is_closing():
+            head = f"HTTP/1.1 {status.value} {status.phrase}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            self.transport.write(head.encode("ascii"))
+            self.transport.close()
+
+    def _give_up_unread(self, before: int) -> None:
+        """Cut the connection if nothing of the answer was taken meanwhile."""
+        self._lingering = None
+        unread = self.transport.get_write_buffer_size()
+        if unread == before:
+            self.transport.abort()
+        elif unread:
+            self._lingering = self.loop.call_later(self._patience.unread_s, self._give_up_unread, unread)

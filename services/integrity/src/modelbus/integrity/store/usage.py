@@ -1,0 +1,52 @@
+"""Queries about usage: requests by hour and target, each batch counted once, for as long as anybody looks back."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from modelbus.integrity.domain.usage import Use
+from modelbus.integrity.store.keys import among
+from modelbus.integrity.store.tables import heard_usage, usage_hours
+
+_ADDED_AT_ONCE = 1000
+
+
+async def is_heard_first(session: AsyncSession, event_id: UUID, told_at: datetime) -> bool:
+    """Note that a batch is counted; false if it was before."""
+    noted = insert(heard_usage).values(event_id=event_id, told_at=told_at).on_conflict_do_nothing()
+    return (await session.execute(noted.returning(heard_usage.c.event_id))).one_or_none() is not None
+
+
+async def add(session: AsyncSession, used: Mapping[tuple[datetime, UUID], Use]) -> None:
+    """Add uses, by hour and target."""
+    # In one order, so that two batches never wait for one another in a ring.
+    counted = [
+        {"hour": hour, "target_id": target_id, "requests": use.requests, "failures": use.failures}
+        for (hour, target_id), use in sorted(used.items(), key=lambda each: each[0])
+    ]
+    for start in range(0, len(counted), _ADDED_AT_ONCE):
+        added = insert(usage_hours).values(counted[start : start + _ADDED_AT_ONCE])
+        totals = {name: usage_hours.c[name] + added.excluded[name] for name in ("requests", "failures")}
+        await session.execute(added.on_conflict_do_update(index_elements=["hour", "target_id"], set_=totals))
+
+
+async def list_uses(session: AsyncSession, target_ids: Collection[UUID], since: datetime) -> dict[UUID, Use]:
+    """Add up the uses of some targets since an hour; who was not used is left out."""
+    sums = (
+        sa.select(usage_hours.c.target_id, sa.func.sum(usage_hours.c.requests), sa.func.sum(usage_hours.c.failures))
+        .where(among(usage_hours.c.target_id, target_ids), usage_hours.c.hour >= since)
+        .group_by(usage_hours.c.target_id)
+    )
+    return {
+        target_id: Use(int(requests), int(failures)) for target_id, requests, failures in await session.execute(sums)
+    }
+
+
+async def forget(session: AsyncSession, *, before: datetime) -> None:
+    """Delete what nobody looks back to."""
+    await session.execute(sa.delete(usage_hours).where(usage_hours.c.hour < before))
+    await session.execute(sa.delete(heard_usage).where(heard_usage.c.told_at < before))

@@ -1,0 +1,81 @@
+"""Explaining: who would serve a request, and why nobody else; nothing is called."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from time import monotonic
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Body, Header, Query, Request
+
+from modelbus.router.balance.balancer import Balancer
+from modelbus.router.cache.copy import CatalogCopy
+from modelbus.router.cache.records import AccessKey
+from modelbus.router.cache.table import Table
+from modelbus.router.domain.errors import MalformedRequestError
+from modelbus.router.journey.ask import Ask, read_ask
+from modelbus.router.journey.explaining import Explanation, explain
+from modelbus.router.journey.levels import Levels
+from modelbus.router.wire.endpoints import ENDPOINTS
+
+PATH = "/api/v1/explain"
+ADMINISTRATOR = AccessKey(UUID(int=0), "", is_active=True, expires_at=None, model_ids=None)
+"""Whom no permission binds."""
+
+type Admit = Callable[[Table, Mapping[bytes, bytes]], Awaitable[AccessKey]]
+"""Answers whose access key the headers of a request show."""
+
+WouldBe = Annotated[dict[str, Any], Body(description="The request, as it would be sent to `path`.")]
+Where = Annotated[str, Query(description="The path where it would be asked.")]
+Seed = Annotated[int | None, Query(description="Where chance decides, the same seed decides alike.")]
+Whose = Annotated[UUID | None, Query(description="For administrators: the access key that would be shown.")]
+
+
+def routes(catalog: CatalogCopy, balancer: Balancer, levels: Levels, admit: Admit) -> APIRouter:
+    """Answer the route over this balancer."""
+    router = APIRouter(tags=["explain"])
+
+    @router.post(PATH)
+    async def explain_request(
+        request: Request,
+        body: WouldBe,
+        path: Where = "/v1/chat/completions",
+        seed: Seed = None,
+        access_key_id: Whose = None,
+        x_modelbus_scope: Annotated[str | None, Header()] = None,
+    ) -> Explanation:
+        """Explain who would serve a request, in turn, and why each of the others is left out; nothing is called.
+
+        An access key explains its own requests. An administrator's token explains anybody's, and shows credentials.
+        """
+        table = catalog.table
+        is_administrator = hasattr(request.state, "caller")
+        caller = _held(table, access_key_id) if is_administrator else await admit(table, dict(request.headers.raw))
+        ask = replace(_ask(path, body), scope=x_modelbus_scope)
+        wanted = balancer.find(table, ask, caller)
+        complexity = wanted.meaning.complexity
+        ruling = None if complexity is None else levels.foresee(ask, caller, complexity)
+        choice = balancer.explain(wanted, ask, caller, seed, ruling.level if ruling else None)
+        standings = balancer.standings if is_administrator else None
+        return explain(choice, table.revision, ruling, standings, monotonic())
+
+    return router
+
+
+def _held(table: Table, access_key_id: UUID | None) -> AccessKey:
+    if access_key_id is None:
+        return ADMINISTRATOR
+    key = table.access_keys.get(access_key_id)
+    if key is None:
+        raise MalformedRequestError(f"there is no access key {access_key_id}", "access_key_id")
+    consumer = None if key.consumer_id is None else table.consumers.get(key.consumer_id)
+    return key if consumer is None else key.within(consumer)
+
+
+def _ask(path: str, body: dict[str, Any]) -> Ask:
+    endpoint = ENDPOINTS.get(path)
+    if endpoint is None or endpoint.is_form:
+        known = ", ".join(each for each, one in ENDPOINTS.items() if not one.is_form)
+        raise MalformedRequestError(f"path must be one of {known}", "path")
+    return read_ask(msgspec.json.encode(body), endpoint)

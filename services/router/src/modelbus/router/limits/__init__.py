@@ -1,0 +1,1 @@
+"""How much callers may use: requests, tokens, places and money."""

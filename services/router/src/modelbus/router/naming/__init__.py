@@ -1,0 +1,1 @@
+"""Names: what the `model` of a request stands for, and which models that leaves."""
