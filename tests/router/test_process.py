@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from modelbus.router.ledger.packing import batch_of
 from modelbus.simulator import Fault, Simulator
 from router.routers import KEY, PROMPT
 from router.world import World
@@ -122,4 +123,9 @@ async def _is_ready(http: httpx.AsyncClient) -> bool:
 
 
 def _spooled(state_dir: Path) -> str:
-    return "".join(path.read_text() for path in sorted((state_dir / "usage").glob("*.spool")))
+    lines = [
+        line
+        for path in sorted((state_dir / "usage").glob("*.spool"))
+        for line in path.read_bytes().splitlines(keepends=True)
+    ]
+    return "".join(batch.body.decode() for line in lines if (batch := batch_of(line)) is not None)
