@@ -33,6 +33,8 @@ def test_every_secret_of_a_service_may_be_in_a_file(
     settings: type[Environment], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "secret").write_text(f"{SECRET}\n")
+    for name in {"jwt_issuer", "jwt_audience"} & settings.model_fields.keys():
+        monkeypatch.setenv(f"MODELBUS_{name.upper()}", "https://issuer.example")
     secrets = [
         name
         for name, each in settings.model_fields.items()

@@ -72,7 +72,7 @@ async def test_what_is_committed_reaches_the_stream_in_order_as_cloud_events(
     first = (await on_the_stream(bus))[0]
     envelope = read_envelope(first.headers, first.data or b"")
     assert (envelope.type, envelope.source, envelope.revision) == ("sync.requested", "/modelbus/catalog", 1)
-    assert envelope.data_schema == "/schemas/sync.requested/1-0.json"
+    assert envelope.data_schema == "/schemas/sync.requested/1-1.json"
 
 
 async def test_of_two_relays_one_leads_and_nothing_is_told_twice(catalog_database: Database, bus: LocalBus) -> None:

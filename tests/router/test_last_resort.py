@@ -1,25 +1,19 @@
 """What nobody foresaw, and callers and suppliers that would be waited for without end."""
 
 import asyncio
-import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from modelbus.router.journey.journeys import Journeys
+from modelbus.router.journey.calls import Calls
 from modelbus.simulator import Simulator
 from router.routers import PROMPT, RunningRouter, running_router
+from router.spools import spooled
 from router.suppliers import read_request, supplier
 from router.test_disconnects import Torrent
 from router.world import World
 from running import eventually
-
-
-def recorded(state_dir: Path) -> list[Any]:
-    lines = [line for path in (state_dir / "usage").glob("*.spool") for line in path.read_bytes().splitlines()]
-    return [request for line in lines for request in json.loads(line.split(b" ", 3)[3])["requests"]]
 
 
 async def test_an_error_of_ours_is_owned_up_to_in_the_envelope_and_in_the_usage(
@@ -28,14 +22,14 @@ async def test_an_error_of_ours_is_owned_up_to_in_the_envelope_and_in_the_usage(
     def broken(*_: object) -> None:
         raise RuntimeError("secret inside")
 
-    monkeypatch.setattr(Journeys, "_call", broken)
+    monkeypatch.setattr(Calls, "make", broken)
     async with running_router(tmp_path, world.seed) as router:
         answer = await router.complete()
 
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["type"]) == (500, "internal_error", "server_error")
     assert "secret" not in answer.text
-    [request] = recorded(tmp_path)
+    [request] = spooled(tmp_path)
     assert (request["id"], request["status"]) == (answer.headers["x-request-id"], 500)
     assert (request["outcome"], request["attempts"][0]["outcome"]) == ("failed", "failed")
 
@@ -71,7 +65,7 @@ async def test_a_supplier_that_is_not_local_is_not_called_at_a_private_address(
 
     assert answer.headers["x-modelbus-source"] == str(world.at_beta.id)
     assert not simulator.openai.exchanges
-    assert "private" in recorded(tmp_path)[0]["attempts"][0]["error"]
+    assert "private" in spooled(tmp_path)[0]["attempts"][0]["error"]
 
 
 async def test_a_caller_that_does_not_read_is_not_waited_for_without_end(world: World, tmp_path: Path) -> None:
@@ -87,7 +81,7 @@ async def test_a_caller_that_does_not_read_is_not_waited_for_without_end(world: 
 
                 await eventually(lambda: torrent.is_let_go)
 
-    [request] = recorded(tmp_path)
+    [request] = spooled(tmp_path)
     assert (request["outcome"], request["attempts"][0]["outcome"]) == ("cut", "cut")
 
 
@@ -110,4 +104,4 @@ async def test_a_stream_of_comments_is_not_waited_for_without_end(world: World, 
 
     assert answer.headers["x-modelbus-source"] == str(world.at_acme.id)
     assert "[DONE]" in answer.text
-    assert recorded(tmp_path)[0]["attempts"][0]["error"] == "sent no token in time"
+    assert spooled(tmp_path)[0]["attempts"][0]["error"] == "sent no token in time"

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from modelbus.router.ledger.packing import batch_of
 from modelbus.simulator import Fault, Simulator
 from router.routers import KEY, PROMPT
+from router.spools import spooled
 from router.world import World
 from running import ADMIN_TOKEN, MASTER_KEY, SERVICE_TOKEN, eventually, free_port
 
@@ -67,12 +67,12 @@ async def test_killed_it_loses_no_usage_that_reached_the_disk(world: World, tmp_
     world.seed.save(tmp_path / "catalog.snapshot")
     async with router_process(tmp_path) as (process, http):
         made = [(await http.post("/v1/chat/completions", json=PROMPT)).headers["x-request-id"] for _ in range(3)]
-        await eventually(lambda: all(request_id in _spooled(tmp_path) for request_id in made))
+        await eventually(lambda: all(request_id in _requests(tmp_path) for request_id in made))
         process.kill()
         await process.wait()
     async with router_process(tmp_path) as (_, http):
         made.append((await http.post("/v1/chat/completions", json=PROMPT)).headers["x-request-id"])
-        await eventually(lambda: all(request_id in _spooled(tmp_path) for request_id in made))
+        await eventually(lambda: all(request_id in _requests(tmp_path) for request_id in made))
 
 
 async def test_told_to_stop_it_ends_what_runs_and_writes_its_usage(
@@ -91,7 +91,7 @@ async def test_told_to_stop_it_ends_what_runs_and_writes_its_usage(
 
     assert text.endswith("data: [DONE]\n\n")
     assert code == 0
-    assert answer.headers["x-request-id"] in _spooled(tmp_path)
+    assert answer.headers["x-request-id"] in _requests(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,5 @@ async def _is_ready(http: httpx.AsyncClient) -> bool:
         return False
 
 
-def _spooled(state_dir: Path) -> str:
-    lines = [
-        line
-        for path in sorted((state_dir / "usage").glob("*.spool"))
-        for line in path.read_bytes().splitlines(keepends=True)
-    ]
-    return "".join(batch.body.decode() for line in lines if (batch := batch_of(line)) is not None)
+def _requests(state_dir: Path) -> list[str]:
+    return [request["id"] for request in spooled(state_dir)]

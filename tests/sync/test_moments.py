@@ -89,5 +89,5 @@ def test_modalities_tell_what_a_model_can_do(taken: list[str], given_: list[str]
     assert abilities_by(taken, given_) == able
 
 
-def test_a_model_of_which_nothing_is_said_is_for_language() -> None:
-    assert type_by([], []) == "language"
+def test_a_model_of_which_nothing_is_said_has_no_type_told() -> None:
+    assert type_by([], []) is None

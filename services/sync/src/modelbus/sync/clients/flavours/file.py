@@ -25,6 +25,7 @@ _PRICES = ("input", "output", "cached_input", "cache_write", "reasoning", "reque
 PRICE_FIELDS = {price: (f"{price}_price",) for price in _PRICES}
 _COUNTS = ("context_window", "max_output_tokens")
 _LONGEST_COUNT = 19
+_LONGEST_CELL = 131_072
 _BOM = "\ufeff"
 
 
@@ -47,6 +48,7 @@ def read_listing(document: Any) -> Fetched:
 
 def _read_lines(body: bytes) -> list[Any]:
     """Answer the lines as entries by the names in the first one; what has other lengths is no entry."""
+    csv.field_size_limit(_LONGEST_CELL)
     try:
         header, *lines = csv.reader(io.StringIO(body.decode().removeprefix(_BOM), newline=""), strict=True)
     except UnicodeDecodeError as error:
