@@ -6,13 +6,15 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import Engine, event
 
 from builders import a_credential, a_model, a_source, a_supplier, shown
 from catalog.refusals import fields_of
-from catalogs import Told
+from catalogs import Told, settings_for
 from modelbus.catalog.actions.listings import apply_listing
 from modelbus.catalog.actions.versions import write
+from modelbus.catalog.app import create_app
 from modelbus.catalog.store.tables import outbox
 from modelbus.chassis.database import Database
 from modelbus.chassis.ids import new_id
@@ -25,6 +27,7 @@ from modelbus.contracts.catalog import (
     SyncRequested,
 )
 from modelbus.contracts.sync import ListedModel, Listing
+from running import ADMIN_TOKEN, serving
 from servers import FreshDatabase
 
 SUPPLIERS = "/api/v1/suppliers"
@@ -396,3 +399,23 @@ async def test_a_listing_can_be_asked_for_unless_the_supplier_is_disabled(http: 
     assert [(str(each.run_id), each.cause) for each in await told(SyncRequested)] == [
         (asked.json()["run_id"], "administrator")
     ]
+
+
+async def test_a_flavour_that_sync_has_learnt_is_taken_and_no_other(database: FreshDatabase) -> None:
+    sync = FastAPI()
+    sync.get("/api/v1/flavours")(lambda: {"items": ["openai", "newest"]})
+    body = {"kind": "direct", "base_url": "https://api.example.com/v1"}
+    async with serving(sync) as sync_url:
+        app = create_app(settings_for(database, "nats://127.0.0.1:9", sync_url=sync_url))
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+        async with serving(app) as url, httpx.AsyncClient(base_url=url, headers=headers) as http:
+            taken = await http.post("/api/v1/suppliers", json={**body, "name": "one", "flavour": "newest"})
+            refused = await http.post("/api/v1/suppliers", json={**body, "name": "two", "flavour": "nonsense"})
+            path = f"/api/v1/suppliers/{taken.json()['id']}"
+            changed = await http.patch(path, json={"flavour": "nonsense"})
+
+    assert (taken.status_code, taken.json()["flavour"]) == (201, "newest")
+    wanted = [{"field": "flavour", "message": "must be one of newest, openai"}]
+    for answer in (refused, changed):
+        assert (answer.status_code, answer.json()["code"]) == (422, "unknown_flavour")
+        assert answer.json()["errors"] == wanted

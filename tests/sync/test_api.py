@@ -188,3 +188,12 @@ async def test_sync_is_ready_when_its_neighbours_are(sync: RunningSync) -> None:
     ready: dict[str, Any] = await eventually(look)
 
     assert ready == {"status": "ready", "missing": {}}
+
+
+async def test_the_catalog_may_ask_which_flavours_can_be_read(sync: RunningSync) -> None:
+    headers = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
+
+    answer = await sync.http.get("/api/v1/flavours", headers=headers)
+
+    assert answer.status_code == 200, answer.text
+    assert {"openai", "openrouter", "heroku", "file"} <= set(answer.json()["items"])

@@ -206,7 +206,7 @@ def create_app(settings: Settings) -> FastAPI:
         ),
     )
     app.state.database, app.state.feed, app.state.idempotency = database, the_feed, idempotency
-    app.state.selector, app.state.integrity = Selector(the_feed), integrity
+    app.state.selector, app.state.integrity, app.state.sync = Selector(the_feed), integrity, sync
     app.state.vault, app.state.desk, app.state.issuer = vault, desk, issuer
     app.state.trusted_proxies, app.state.public_url = settings.proxies(), settings.public_url
     app.router.routes.extend(paths.in_order(noun.routes for noun in ROUTES).routes)

@@ -24,6 +24,7 @@ STATUSES: dict[type[Exception], int] = {
     errors.DefaultOutsideScopeError: 422,
     errors.ExpiryPassedError: 422,
     errors.AddressRefusedError: 422,
+    errors.UnknownFlavourError: 422,
     errors.UnknownKindError: 422,
     errors.FileMalformedError: 422,
     errors.InvalidQueryError: 422,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter
 
 from modelbus.catalog.actions import suppliers as actions
+from modelbus.catalog.api.flavours import AskedFlavours, FlavourWord
 from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.references import Breaking
 from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, Text, View, page_of, sorted_by
@@ -67,7 +68,7 @@ class NewSupplier(Input):
     base_url: BaseUrl
     """Up to and including the version segment, for instance `https://api.openai.com/v1`."""
     protocol: Protocol = Protocol.OPENAI
-    flavour: Flavour = Flavour.OPENAI
+    flavour: FlavourWord = Flavour.OPENAI.value
     """How its listing is read."""
     listing_url: WebUrl | None = None
     """Where its listing is, if not where its flavour looks for it; needed by `file`."""
@@ -101,7 +102,7 @@ class SupplierChanges(Changes):
     kind: SupplierKind = SupplierKind.DIRECT
     base_url: BaseUrl = ""
     protocol: Protocol = Protocol.OPENAI
-    flavour: Flavour = Flavour.OPENAI
+    flavour: FlavourWord = Flavour.OPENAI.value
     listing_url: WebUrl | None = None
     namespace: Word | None = None
     website: WebUrl | None = None
@@ -164,7 +165,7 @@ def _read_filter(  # noqa: PLR0913 - one parameter for each filter
     search: Annotated[str | None, Query(max_length=200, description="Part of a name or the description.")] = None,
     kind: SupplierKind | None = None,
     protocol: Protocol | None = None,
-    flavour: Flavour | None = None,
+    flavour: Annotated[str | None, Query(max_length=50)] = None,
     category: Annotated[str | None, Query(max_length=200)] = None,
     is_active: bool | None = None,
     has_credential: Annotated[bool | None, Query(description="Whether it has one that is usable.")] = None,
@@ -184,12 +185,15 @@ async def list_suppliers(session: Reading, paging: Sorted, wanted: Wanted) -> Pa
 
 
 @routes.post("", status_code=201)
-async def create_supplier(new: NewSupplier, session: Transaction, answer: Shown) -> SupplierView:
+async def create_supplier(
+    new: NewSupplier, session: Transaction, answer: Shown, flavours: AskedFlavours
+) -> SupplierView:
     """Add a supplier; its models come with the first listing, once it has a credential.
 
     A supplier that was deleted under the same name comes back under its old id with these fields: the next listing
     brings its sources back, and what refers to them is served again.
     """
+    await flavours.check(new.flavour)
     supplier = await actions.create_supplier(session, new.fields())
     return await show_supplier(supplier.id, session, answer)
 
@@ -202,18 +206,30 @@ async def show_supplier(supplier_id: UUID, session: Reading, answer: Shown) -> S
 
 @routes.patch("/{supplier_id}")
 async def change_supplier(
-    supplier_id: UUID, changes: SupplierChanges, session: Transaction, answer: Shown, breaking: Breaking
+    supplier_id: UUID,
+    changes: SupplierChanges,
+    session: Transaction,
+    answer: Shown,
+    breaking: Breaking,
+    flavours: AskedFlavours,
 ) -> SupplierView:
     """Change some fields of a supplier."""
+    await flavours.check(changes.given().get("flavour"))
     await actions.change_supplier(session, supplier_id, changes.given(), breaking)
     return await show_supplier(supplier_id, session, answer)
 
 
 @routes.put("/{supplier_id}")
 async def replace_supplier(
-    supplier_id: UUID, new: NewSupplier, session: Transaction, answer: Shown, breaking: Breaking
+    supplier_id: UUID,
+    new: NewSupplier,
+    session: Transaction,
+    answer: Shown,
+    breaking: Breaking,
+    flavours: AskedFlavours,
 ) -> SupplierView:
     """Set every field of a supplier."""
+    await flavours.check(new.flavour)
     await actions.change_supplier(session, supplier_id, new.fields(), breaking)
     return await show_supplier(supplier_id, session, answer)
 

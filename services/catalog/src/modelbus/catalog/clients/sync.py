@@ -7,6 +7,8 @@ from modelbus.catalog.domain.errors import ListingNotFetchableError
 from modelbus.chassis.tracing import tell_next
 from modelbus.contracts.sync import Listing, ListingFetched
 
+ASKED_WITHIN_S = 2.0
+
 
 class SyncClient:
     """Redeems the claim checks that `listing.fetched` carries."""
@@ -39,6 +41,15 @@ class SyncClient:
             return Listing.model_validate_json(answer.content, extra="ignore")
         except ValidationError as error:
             raise ListingNotFetchableError(f"sync answered no listing: {error}") from error
+
+    async def flavours(self) -> frozenset[str] | None:
+        """Answer the flavours of listing that sync reads; None where it says nothing of use."""
+        try:
+            answer = await self._client.get("/api/v1/flavours", timeout=ASKED_WITHIN_S)
+            answer.raise_for_status()
+            return frozenset(answer.json()["items"])
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return None
 
     async def close(self) -> None:
         """Close the connections."""

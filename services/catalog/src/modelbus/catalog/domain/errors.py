@@ -1,5 +1,6 @@
 """What the catalog refuses, each with the code that programs read."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -118,6 +119,18 @@ class RotationUnderWayError(Refusal):
         ends = f"{until:%Y-%m-%dT%H:%M:%SZ}"
         super().__init__(f"grace_s: the key before opens until {ends}; rotate then, or with 0 to end both at once")
         self.errors = [{"field": "grace_s", "message": f"must be 0 until {ends}"}]
+
+
+class UnknownFlavourError(Refusal):
+    """Sync has no module that reads such listings."""
+
+    code = "unknown_flavour"
+
+    def __init__(self, word: str, known: Collection[str] | None) -> None:
+        words = "words that sync knows, which can't be asked now" if known is None else ", ".join(sorted(known))
+        wanted = f"one of {words}"
+        super().__init__(f"flavour: {word!r} must be {wanted}")
+        self.errors = [{"field": "flavour", "message": f"must be {wanted}"}]
 
 
 class AddressRefusedError(Refusal):

@@ -22,7 +22,7 @@ class Protocol(StrEnum):
 
 
 class Flavour(StrEnum):
-    """How its listing is read; sync has a module for each."""
+    """How its listing is read, as far as this catalog knows by itself; sync has a module for each, maybe more."""
 
     OPENAI = "openai"
     OPENROUTER = "openrouter"
