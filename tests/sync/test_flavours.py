@@ -22,7 +22,7 @@ from modelbus.sync.clients.flavours import (
 )
 from modelbus.sync.domain.errors import UnusableAnswerError
 
-FLAVOURS = tuple(find_flavours().values())
+FLAVOURS: tuple[Any, ...] = tuple(find_flavours().values())
 SAMPLES = Path(__file__).parent / "samples"
 
 
