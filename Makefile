@@ -30,7 +30,7 @@ import: $(VENV)/.installed     ## import FILE= from an older system; SHAPE= for 
 check: $(VENV)/.installed      ## format, lint, types, import contracts
 	$(RUN)ruff format --check .
 	$(RUN)ruff check .
-	$(RUN)mypy $(SOURCES)
+	$(RUN)mypy --num-workers 2 $(SOURCES)
 	$(RUN)lint-imports
 
 test: check                    ## all of check, then the tests

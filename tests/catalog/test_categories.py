@@ -121,15 +121,13 @@ async def test_two_moves_at_once_do_not_make_a_cycle_together(
 
 @pytest.mark.parametrize("depth", [3, 1200])
 async def test_the_tree_may_be_of_any_depth(http: httpx.AsyncClient, database: FreshDatabase, depth: int) -> None:
+    keys = [uuid4() for _ in range(depth)]
     insert = """INSERT INTO catalog.categories (id, name, display_name, parent_id, position, created_at, updated_at)
-        VALUES ($1, $2, $2, $3, 0, now(), now())"""
-    parent = None
-    for number in range(depth):
-        key = uuid4()
-        await run_sql(database, insert, key, f"c{number}", parent)
-        parent = key
+        SELECT id, 'c' || number, 'c' || number, parent, 0, now(), now()
+        FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS chain (id, parent, number)"""
+    await run_sql(database, insert, keys, [None, *keys[:-1]])
     model = await a_model(http)
-    await made(http, PAIRS, {"model_id": model["id"], "category_id": str(parent)})
+    await made(http, PAIRS, {"model_id": model["id"], "category_id": str(keys[-1])})
 
     text = (await http.get(f"{PATH}/tree")).text
 

@@ -71,8 +71,7 @@ class Building:
                 source, target = said.split()
                 self._copy(ROOT / source, self._directory / "build" / target)
             case "RUN":
-                # Bytecode makes a container start sooner; here each environment is started once or twice.
-                moved = said.replace(" --compile-bytecode", "")
+                moved = said
                 for place in MOVED:
                     inside = environment if place == "/opt/modelbus" else self._directory
                     moved = re.sub(rf"(?<![\w.]){place}\b", f"{inside}{place}", moved)

@@ -19,5 +19,6 @@ async def collector() -> AsyncIterator[Collector]:
 async def system(public_directory: Path, collector: Collector) -> AsyncIterator[System]:
     """A system with its demonstration, shared by the tests of a module; it traces what callers ask it to trace."""
     tracing = {"MODELBUS_TRACES_URL": collector.url, "MODELBUS_TRACES_SHARE": "0", "OTEL_BSP_SCHEDULE_DELAY": "200"}
-    async with whole_system(public_directory, **tracing) as running:
+    # A run whose worker was killed is taken up soon, so that the tests need not wait half a minute.
+    async with whole_system(public_directory, MODELBUS_SYNC_LEASE_S="6", **tracing) as running:
         yield running
