@@ -122,17 +122,28 @@ async def test_a_head_without_end_is_cut(router: RunningRouter, header: bytes) -
 
 
 async def test_a_body_that_trickles_in_is_cut(world: World, tmp_path: Path) -> None:
-    async with running_router(tmp_path, world.seed, body_s=0.3) as router, wire(router.url) as (reader, writer):
+    async with running_router(tmp_path, world.seed, body_s=0.3) as router:
+        answers = await asyncio.gather(*(trickle(router.url) for _ in range(5)), return_exceptions=True)
+
+    # A byte of ours that crosses the answer makes the system forget it; hardly five times.
+    heard = [answer for answer in answers if not isinstance(answer, ConnectionResetError)]
+    assert heard
+    for answer in heard:
+        assert isinstance(answer, bytes)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+async def trickle(url: str) -> bytes:
+    """Send a body byte by byte, for ever so long, and answer what comes of it."""
+    async with wire(url) as (reader, writer):
         answer = asyncio.create_task(rest(reader))
         writer.write(a_request().removesuffix(BODY))
         for byte in BODY:
-            # Seldom: what is sent after the router has closed makes it forget its answer.
             await asyncio.wait([answer], timeout=0.1)
             if answer.done():
                 break
             writer.write(bytes([byte]))
-
-        assert (await answer).startswith(b"HTTP/1.1 408 ")
+        return await answer
 
 
 @pytest.mark.parametrize("header", [b"Connection: close", b"Connection: keep-alive"])
