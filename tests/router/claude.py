@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 
 from modelbus.contracts import records
-from modelbus.simulator import Simulator
+from modelbus.simulator import Provider, Simulator
 from router.routers import KEY, running_router
 from router.seeding import Seed
 
 CLAUDE, GPT = "claude-3-5-sonnet-20241022", "gpt-4o"
+both = pytest.mark.parametrize("model", [CLAUDE, GPT])
+"""For tests that hold at a supplier of either protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +72,8 @@ async def running_sdks(state_dir: Path, seed: Seed, **fields: Any) -> AsyncItera
     """Run a router, and open the clients."""
     async with running_router(state_dir, seed, **fields) as router, sdks_at(router.url) as sdks:
         yield sdks
+
+
+def provider_of(simulator: Simulator, model: str) -> Provider:
+    """Answer who serves the model in the end."""
+    return simulator.anthropic if model == CLAUDE else simulator.openai

@@ -1,15 +1,13 @@
 """The official anthropic client, unchanged, at suppliers of both protocols."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, cast
 
 import anthropic
 import pytest
 
-from modelbus.simulator import Fault, Provider, Simulator
-from router.claude import CLAUDE, GPT, Sdks, TwoProtocols, running_sdks, sdks_at, two_protocols
+from modelbus.simulator import Fault, Simulator
+from router.claude import CLAUDE, GPT, Sdks, TwoProtocols, both, provider_of, sdks_at
 from router.test_translated_streams import CHUNKS
 from running import eventually
 
@@ -23,22 +21,6 @@ IMAGE: dict[str, Any] = {
     "type": "image",
     "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="},
 }
-both = pytest.mark.parametrize("model", [CLAUDE, GPT])
-
-
-@pytest.fixture
-def catalog(simulator: Simulator) -> TwoProtocols:
-    return two_protocols(simulator)
-
-
-@pytest.fixture
-async def sdks(catalog: TwoProtocols, tmp_path: Path) -> AsyncIterator[Sdks]:
-    async with running_sdks(tmp_path, catalog.seed) as open_sdks:
-        yield open_sdks
-
-
-def provider_of(simulator: Simulator, model: str) -> Provider:
-    return simulator.anthropic if model == CLAUDE else simulator.openai
 
 
 @both

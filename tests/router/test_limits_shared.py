@@ -87,7 +87,7 @@ async def replicas(seed: Seed, *urls: str) -> AsyncIterator[list[Replica]]:
         await each.bus.stop()
 
 
-# Six a minute: the refill of a test's time is less than one.
+# Six requests a minute: the refill of a test's time is less than one. Of tokens one comes back each second.
 def limited(**limits: int) -> Seed:
     seed = Seed()
     seed.key(LIMITED, **limits)
@@ -100,18 +100,17 @@ async def test_what_is_drawn_at_one_router_is_gone_at_all(bus: LocalBus) -> None
         two.enter(tokens=10)
         await one.tell()
         await two.tell()
-        await eventually(lambda: three.left() == (4, 20))
+        for each in (three, one, two):
+            await eventually(lambda each=each: each.left()[0] == 4 and 20 <= each.left()[1] < 40)  # type: ignore[misc]
 
-        assert await eventually(lambda: one.left() == two.left() == (4, 20))
         with pytest.raises(RateLimitedError):
-            three.enter(tokens=25)
+            three.enter(tokens=55)
 
 
 async def test_what_is_settled_is_given_back_at_all(bus: LocalBus) -> None:
     async with replicas(limited(tpm_limit=60), bus.url, bus.url) as (one, two):
         entered = one.enter(tokens=50)
         await one.tell()
-        # A token comes back each second, so that a slow machine sees more.
         await eventually(lambda: 10 <= two.left()[1] < 50)
         entered.settle(5)
         await one.tell()

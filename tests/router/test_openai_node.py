@@ -8,17 +8,15 @@ from typing import Any
 
 import pytest
 
-from modelbus.simulator import Fault, Provider, Simulator
+from modelbus.simulator import Fault, Simulator
 from node_packages import NODE, install, run
-from router.claude import CLAUDE, GPT, two_protocols
+from router.claude import CLAUDE, GPT, both, provider_of, two_protocols
 from router.routers import KEY, running_router
 from running import eventually
 
 FILES = Path(__file__).parent / "node"
 
 type Call = Callable[..., Awaitable[dict[str, Any]]]
-
-both = pytest.mark.parametrize("model", [CLAUDE, GPT])
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +34,6 @@ async def call(installed: Path, simulator: Simulator, tmp_path: Path) -> AsyncIt
             return answer
 
         yield made
-
-
-def provider_of(simulator: Simulator, model: str) -> Provider:
-    return simulator.anthropic if model == CLAUDE else simulator.openai
 
 
 @both

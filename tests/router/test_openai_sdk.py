@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +10,19 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from modelbus.simulator import Fault, Provider, Simulator
-from router.claude import CLAUDE, GPT, Sdks, TwoProtocols, running_sdks, sdks_at, two_protocols
+from modelbus.simulator import Fault, Simulator
+from router.claude import CLAUDE, GPT, Sdks, TwoProtocols, both, provider_of, running_sdks, sdks_at
 from router.test_translated_streams import MESSAGE
 from running import eventually
 
 HELLO: list[Any] = [{"role": "user", "content": "one two three"}]
 PARAMETERS: dict[str, object] = {"type": "object", "properties": {"city": {"type": "string"}}}
 WEATHER: Any = {"type": "function", "function": {"name": "weather", "parameters": PARAMETERS}}
-both = pytest.mark.parametrize("model", [CLAUDE, GPT])
 
 
 class Answer(BaseModel):
     city: str
     degrees: int
-
-
-@pytest.fixture
-def catalog(simulator: Simulator) -> TwoProtocols:
-    return two_protocols(simulator)
-
-
-@pytest.fixture
-async def sdks(catalog: TwoProtocols, tmp_path: Path) -> AsyncIterator[Sdks]:
-    async with running_sdks(tmp_path, catalog.seed) as open_sdks:
-        yield open_sdks
-
-
-def provider_of(simulator: Simulator, model: str) -> Provider:
-    return simulator.anthropic if model == CLAUDE else simulator.openai
 
 
 @both

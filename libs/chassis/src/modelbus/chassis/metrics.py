@@ -178,10 +178,7 @@ def gauges[K: tuple[str, ...]](
     name: str, documentation: str, labels: Sequence[str], values: Mapping[K, float]
 ) -> Metric:
     """Answer figures by their labels."""
-    family = GaugeMetricFamily(name, documentation, labels=labels)
-    for key, value in values.items():
-        family.add_metric(key, value)
-    return family
+    return _filled(GaugeMetricFamily(name, documentation, labels=labels), values)
 
 
 def counter(name: str, documentation: str, value: float) -> Metric:
@@ -193,7 +190,10 @@ def counters[K: tuple[str, ...]](
     name: str, documentation: str, labels: Sequence[str], values: Mapping[K, float]
 ) -> Metric:
     """Answer counts by their labels; `_total` is put behind the name."""
-    family = CounterMetricFamily(name, documentation, labels=labels)
+    return _filled(CounterMetricFamily(name, documentation, labels=labels), values)
+
+
+def _filled[K: tuple[str, ...]](family: GaugeMetricFamily | CounterMetricFamily, values: Mapping[K, float]) -> Metric:
     for key, value in values.items():
         family.add_metric(key, value)
     return family

@@ -8,12 +8,6 @@ from modelbus.launcher.home import Home
 from modelbus.launcher.secrets import ROLES
 
 STEPS = (
-    "contracts/bus.py",
-    "contracts/bus_users.py",
-    "contracts/catalog.py",
-    "contracts/references.py",
-    "contracts/sync.py",
-    "contracts/usage.py",
     "chassis/migrations.py",
     "chassis/nats_config.py",
     "chassis/provision.py",
@@ -43,7 +37,9 @@ def fingerprint() -> str:
 
 
 def _steps() -> list[Path]:
-    return [_package(step.partition("/")[0]) / step.partition("/")[2] for step in STEPS]
+    # All of the contracts: any event of theirs may be on a stream, or be heard by a consumer.
+    told = sorted(_package("contracts").glob("*.py"))
+    return [*told, *(_package(step.partition("/")[0]) / step.partition("/")[2] for step in STEPS)]
 
 
 def _migrations() -> list[Path]:

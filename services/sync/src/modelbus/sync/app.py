@@ -28,7 +28,7 @@ from modelbus.sync.actions.metadata import Library
 from modelbus.sync.actions.probes import Rhythm
 from modelbus.sync.actions.probing import Prober
 from modelbus.sync.actions.replays import Replays
-from modelbus.sync.api import adapters, guards, ignore_rules, listings, metadata, prices, probes, replays, runs
+from modelbus.sync.api import flavours, guards, ignore_rules, listings, metadata, prices, probes, replays, runs
 from modelbus.sync.api.figures import of_work
 from modelbus.sync.api.problems import STATUSES
 from modelbus.sync.clients.catalog import KINDS, Directory
@@ -64,10 +64,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     bus = Bus.of(settings, service=SCHEMA)
     directory = Directory(Vault(settings.master_keys.get_secret_value()))
-    flavours, tls = find_flavours(), ssl.create_default_context()
-    suppliers = Suppliers(_limits(settings), flavours, tls)
+    readers, tls = find_flavours(), ssl.create_default_context()
+    suppliers = Suppliers(_limits(settings), readers, tls)
     looks = _limits_of_looks(settings)
-    prober = Prober(database, directory, Glancing(looks, flavours, tls), TokenAsking(looks, tls), _rhythm(settings))
+    prober = Prober(database, directory, Glancing(looks, readers, tls), TokenAsking(looks, tls), _rhythm(settings))
     tell_health: Tell[SourceHealthChanged] = teller(bus, HEALTH, service=SCHEMA)
     catalog = httpx.AsyncClient(
         base_url=settings.catalog_url,
@@ -152,13 +152,13 @@ def create_app(settings: Settings) -> FastAPI:
                 of_work(database),
             ),
         ),
-        door=Door(for_services=("/api/v1/runs/", adapters.PATH)),
+        door=Door(for_services=("/api/v1/runs/", flavours.PATH)),
     )
     app.state.database, app.state.directory, app.state.wake = database, directory, wake
     app.state.prober, app.state.thresholds = prober, _thresholds(settings)
     app.state.library = library
     app.state.replays = Replays(database, directory, suppliers, intake)
-    doors = (runs, replays, prices, listings, ignore_rules, guards, probes, metadata, adapters)
+    doors = (runs, replays, prices, listings, ignore_rules, guards, probes, metadata, flavours)
     for routes in (*(door.routes for door in doors), runs.listing_routes, parking.routes()):
         app.include_router(routes)
     return app
