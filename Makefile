@@ -10,7 +10,7 @@ PINNED   := --constraint requirements.lock --universal --python-version 3.12 --g
 	--custom-compile-command "make lock" --quiet
 UV       := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(RUN)uv)
 
-.PHONY: up reset backup restore import check test fix docs bench soak lock clean
+.PHONY: up reset backup restore import check test fix docs bench soak faults lock clean
 
 up: $(VENV)/.installed         ## start everything here and say where it is; Ctrl-C stops it
 	@$(RUN)python -m modelbus.launcher up
@@ -40,16 +40,22 @@ fix: $(VENV)/.installed        ## format, and repair what ruff can
 	$(RUN)ruff format .
 	$(RUN)ruff check --fix .
 
-docs: $(VENV)/.installed       ## write the schemas of the events, the AsyncAPI document, and who may do what on the bus
+docs: $(VENV)/.installed       ## write the schemas of the events, the documents of bus and APIs, and who may do what on the bus
 	$(RUN)python -m modelbus.contracts schemas docs/schemas
 	$(RUN)python -m modelbus.contracts asyncapi docs/asyncapi.json
 	$(RUN)python -m modelbus.chassis nats-config --output deploy/nats/users.conf
+	for service in catalog sync integrity router; do \
+		$(RUN)python -m modelbus.$$service openapi docs/openapi/$$service.json || exit 1; done
 
 bench: $(VENV)/.installed      ## measure, and print the tables
 	$(RUN)python benchmarks/run.py
 
 soak: $(VENV)/.installed       ## traffic, faults and changes at a router for MINUTES=; nothing may leak
 	MINUTES=$(or $(MINUTES),1) $(RUN)python -m pytest -n 0 -q tests/router/test_soak.py tests/router/test_faults.py
+
+faults: $(VENV)/.installed     ## every fault under load; or MINUTES= of them at random (SEED= repeats), or ORDER=all of starts
+	$(if $(ORDER),ORDER="$(ORDER)",$(if $(MINUTES),MINUTES="$(MINUTES)" SEED="$(SEED)",FAULTS=all)) $(RUN)python -m pytest -n 0 -q \
+		$(if $(ORDER),tests/system/test_starting.py,$(if $(MINUTES),tests/faults/test_soak.py,tests/faults/test_faults.py tests/faults/test_full_disk.py))
 
 lock: $(VENV)/.installed       ## pin what the pyproject.toml files ask for; LOCK=--upgrade takes the newest of all
 	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.12 --generate-hashes --no-annotate \

@@ -18,11 +18,13 @@ from benchmarks import (
     gateways,
     integrity_at_size,
     listing_at_size,
+    many_routers,
     propagation,
     starting,
     storm,
     syncing,
     throughput,
+    traces,
 )
 from benchmarks.surroundings import Surroundings, machine
 from benchmarks.tables import Say, Table, between_markers
@@ -44,12 +46,14 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "applying": applying.measure,
     "syncing": syncing.measure,
     "throughput": throughput.measure,
+    "traces": traces.measure,
     "gateways": gateways.measure,
     "storm": storm.measure,
     "catalog_at_size": catalog_at_size.measure,
     "bulk_change": bulk_change.measure,
     "listing_at_size": listing_at_size.measure,
     "integrity_at_size": integrity_at_size.measure,
+    "many_routers": many_routers.measure,
 }
 
 

@@ -32,6 +32,7 @@ class Burden:
     """Processor time of the gateway's processes for each request."""
     p50_ms: float
     p99_ms: float
+    max_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,9 @@ async def _burden(subject: Subject, run: Callable[[list[float]], Awaitable[None]
     await run(took)
     past, busy_s = perf_counter() - begun, subject.busy_s - before
     cpu_ms = 1000 * busy_s / len(took)
-    return Burden(len(took), len(took) / past, cpu_ms, 1000 * median(took), 1000 * quantile(took, 0.99))
+    return Burden(
+        len(took), len(took) / past, cpu_ms, 1000 * median(took), 1000 * quantile(took, 0.99), 1000 * max(took)
+    )
 
 
 async def _together(count: int, call: Callable[[], Awaitable[None]]) -> None:

@@ -5,11 +5,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+from types import MappingProxyType
 
 import httpx
 import psutil
@@ -119,6 +120,15 @@ async def large_router(directory: Path) -> AsyncIterator[Subject]:
 
 
 @asynccontextmanager
+async def late_feed(directory: Path, file: Path) -> AsyncIterator[str]:
+    """A feed that is away until the file is there; yields its URL."""
+    port, program = free_port(), Path(__file__).with_name("late_feed.py")
+    url, argv = f"http://127.0.0.1:{port}", (sys.executable, str(program), str(port), str(file))
+    async with _process(argv, {}, directory / "feed.log", url, is_load=True):
+        yield url
+
+
+@asynccontextmanager
 async def twin(directory: Path, upstream: Subject) -> AsyncIterator[Subject]:
     """The same job with FastAPI, pydantic and httpx; it streams nothing."""
     port = free_port()
@@ -175,9 +185,17 @@ def given_peers() -> list[Subject]:
 
 @asynccontextmanager
 async def router_process(
-    directory: Path, seed: Seed, nats_url: str | None = None, catalog_url: str | None = None
+    directory: Path,
+    seed: Seed,
+    nats_url: str | None = None,
+    catalog_url: str | None = None,
+    program: Sequence[str] = ("-m", "modelbus.router", "serve"),
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Subject]:
-    """Run a router that finds the seed as its last-known-good file, with whatever is not given away."""
+    """Run a router that finds the seed as its last-known-good file, with whatever is not given away.
+
+    `more` are further settings, without `MODELBUS_`.
+    """
     home, port, away = Path(mkdtemp(prefix="router-", dir=directory)), free_port(), free_port()
     seed.save(home / "catalog.snapshot")
     settings = {
@@ -189,9 +207,10 @@ async def router_process(
         "MASTER_KEYS": MASTER_KEY,
         "STATE_DIR": str(home),
         "UPSTREAM_CONNECTIONS": "8000",
+        **more,
     }
     environment = {f"MODELBUS_{name}": value for name, value in settings.items()}
-    url, argv = f"http://127.0.0.1:{port}", (sys.executable, "-m", "modelbus.router", "serve")
+    url, argv = f"http://127.0.0.1:{port}", (sys.executable, *program)
     async with _process(argv, environment, home / "log", url) as pid:
         yield Subject("router", url, CHAT, KEY, pid=pid)
 

@@ -10,13 +10,15 @@ import httpx
 import pytest
 
 import servers
+from containers import contained_postgres, is_contained
 from engines import KeptEngine
+from modelbus.launcher.binaries import postgres_programs
 from modelbus.launcher.directories import public_temporary_directory
 from modelbus.launcher.postgres import start_postgres
 from testing_bus import LocalBus, local_bus
 
 LONGEST = (
-    "tests/system/test_faults.py",
+    "tests/faults/test_faults.py",
     "tests/catalog/test_export.py",
     "tests/system/test_story.py",
     "tests/deployment/test_image.py",
@@ -55,9 +57,13 @@ def public_directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres_url(public_directory: Path) -> Iterator[str]:
-    """A PostgreSQL server: from the environment, else from local binaries."""
+    """A PostgreSQL server: that of the variable, else of local binaries, else in a container."""
     if given := os.environ.get("MODELBUS_TEST_POSTGRES_URL"):
         yield given
+        return
+    if is_contained(postgres_programs):
+        with contained_postgres() as url:
+            yield url
         return
     server = start_postgres(public_directory / "postgres", port=0, fast=True)
     yield server.url

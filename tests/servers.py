@@ -9,10 +9,13 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy.engine import make_url
 
+from engines import idle_sessions, servers_of_tests
 from modelbus.chassis.migrations import migrate
 from modelbus.chassis.provision import provision
 
-END_SESSIONS = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+END_SESSIONS = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> ALL ('{{{idle}}}')
+"""
 PASSWORDS = {"catalog": "catalog-password", "sync": "sync-password", "integrity": "integrity-password"}
 
 PRISTINE = """
@@ -91,7 +94,7 @@ class Databases:
                 await self._drop(lent)
 
     async def _restore(self, lent: "FreshDatabase") -> bool:
-        await self._run(END_SESSIONS.format(name=lent.name))
+        await self._run(END_SESSIONS.format(name=lent.name, idle=",".join(map(str, idle_sessions()))))
         connection = await asyncpg.connect(lent.superuser())
         try:
             return bool(await connection.fetchval("SELECT pristine.restore()"))
@@ -147,6 +150,8 @@ class FreshDatabase:
 async def prepare_template(superuser_url: str) -> Databases:
     """Provision and migrate the template database."""
     template = f"template_{uuid4().hex[:12]}"
+    server = make_url(superuser_url)
+    servers_of_tests.add((server.host, server.port))
     await provision(superuser_url, PASSWORDS, database=template)
     databases = Databases(superuser_url, template)
     target = FreshDatabase(superuser_url, template)

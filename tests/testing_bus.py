@@ -1,7 +1,7 @@
 """A NATS server of a test's own, which can be killed, wiped and started again."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -9,17 +9,20 @@ from uuid import uuid4
 import nats
 from nats.aio.client import Client
 
+from containers import ContainedNats, is_contained
 from modelbus.chassis import topology
+from modelbus.launcher.binaries import nats_server
 from modelbus.launcher.nats import NatsServer, start_nats
+from running import free_port
 
 
 class LocalBus:
     """A running NATS server with JetStream."""
 
-    def __init__(self, server: NatsServer, directory: Path) -> None:
+    def __init__(self, server: NatsServer | ContainedNats, forget: Callable[[], None]) -> None:
         self.server = server
         self.url = server.url
-        self._directory = directory
+        self._forget = forget
 
     async def client(self) -> Client:
         """Connect as somebody else would; the caller closes it."""
@@ -36,7 +39,7 @@ class LocalBus:
     def wipe(self) -> None:
         """Kill the server, lose everything that it stored, and start it again."""
         self.server.kill()
-        shutil.rmtree(self._directory / "jetstream")
+        self._forget()
         self.server.restart()
 
 
@@ -44,11 +47,18 @@ class LocalBus:
 async def local_bus(directory: Path) -> AsyncIterator[LocalBus]:
     """Start a server with its streams and consumers."""
     home = directory / f"nats-{uuid4().hex[:8]}"
-    server = start_nats(home, port=0)
-    bus = LocalBus(server, home)
+    bus = _started(home)
     try:
         await bus.lay_topology()
         yield bus
     finally:
-        server.stop()
+        bus.server.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _started(home: Path) -> LocalBus:
+    if not is_contained(nats_server):
+        return LocalBus(start_nats(home, port=0), lambda: shutil.rmtree(home / "jetstream"))
+    server = ContainedNats(free_port())
+    server.restart()
+    return LocalBus(server, server.forget)

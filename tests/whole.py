@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from running import eventually, free_port
 
 PORTS = ("catalog", "router", "sync", "integrity", "simulator", "nats", "postgres")
 START_S = 90.0
+UP = (sys.executable, "-m", "modelbus.launcher", "up")
 
 
 @dataclass
@@ -145,16 +146,15 @@ async def whole_system(directory: Path, **environment: str) -> AsyncIterator[Sys
         await system.close()
 
 
-async def launch(home: Path, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+async def launch(home: Path, environment: Mapping[str, str], program: Sequence[str] = UP) -> asyncio.subprocess.Process:
     """Run the launcher and wait until it says that all is ready."""
     output = home.with_suffix(".log")
     with output.open("ab") as log:
-        launcher = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "modelbus.launcher", "up", env=dict(environment), stdout=log, stderr=log
-        )
+        launcher = await asyncio.create_subprocess_exec(*program, env=dict(environment), stdout=log, stderr=log)
 
     def is_up() -> bool:
-        assert launcher.returncode is None, output.read_text()
+        if launcher.returncode is not None:
+            raise RuntimeError(output.read_text())
         return (home / "endpoints.json").exists()
 
     await eventually(is_up, within_s=START_S)

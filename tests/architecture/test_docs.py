@@ -90,6 +90,28 @@ def test_paths_in_the_readme_are_served() -> None:
         assert prefix in doors[service.lower()], f"{service} {path}"
 
 
+def test_the_readme_in_chinese_has_the_same_commands_parts_and_links() -> None:
+    english, chinese = Readme(text("README.md")), Readme(text("README.zh-CN.md"))
+
+    assert chinese.blocks == english.blocks
+    assert chinese.headings == english.headings
+    assert chinese.rows == english.rows
+    assert chinese.links - {"README.md"} == english.links - {"README.zh-CN.md"}
+    assert ("README.md" in chinese.links, "README.zh-CN.md" in english.links) == (True, True)
+
+
+class Readme:
+    """What of a document is the same in every language."""
+
+    def __init__(self, whole: str) -> None:
+        fenced = re.compile("^```.*?^```$", re.MULTILINE | re.DOTALL)
+        prose = fenced.sub("", whole)
+        self.blocks = fenced.findall(whole)
+        self.headings = re.findall("^#+ ", prose, re.MULTILINE)
+        self.rows = len(re.findall(r"^\|", prose, re.MULTILINE))
+        self.links = set(re.findall(r"\]\(([^)]+)\)", prose))
+
+
 def test_decisions_are_numbered_and_say_when_to_revisit() -> None:
     decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 

@@ -87,8 +87,10 @@ async def test_findings_of_each_kind_of_thing_are_answered_beside_it(
     model = await a_served_model(checked)
     ids = [model["id"]]
     steps, levels = [{"model_id": ids[0]}], [{"level": "easy", "model_ids": ids}]
+    arm = {"name": "a", "model_id": ids[0], "source_id": None}
     things = {
         "fallback-chains": {"name": "smart", "steps": steps},
+        "splits": {"name": "p", "arms": [{**arm, "weight": 1}], "shadows": [{**arm, "name": "b", "percent": 1}]},
         "complexity-routing": {"name": "r", "levels": levels},
         "cost-strategies": {"name": "s", "cost_weight": 1, "model_ids": ids},
         "scopes": {"name": "b", "model_ids": ids, "default_model_id": ids[0]},
@@ -102,13 +104,15 @@ async def test_findings_of_each_kind_of_thing_are_answered_beside_it(
 
         assert made["check"] == changed["check"] == replaced["check"] == {"state": "checked", "findings": [FINDING]}
 
-    chain, routing, strategy, scope = (each["proposed"] for each in integrity.asked[::3])
+    chain, split, routing, strategy, scope = (each["proposed"] for each in integrity.asked[::3])
     assert chain == {
         "config_type": "fallback",
         "id": chain["id"],
         "name": "smart",
         "steps": [{"id": chain["steps"][0]["id"], "model_id": ids[0], "source_id": None}],
     }
+    shadows = [{**arm, "name": "b"}]
+    assert split == {"config_type": "split", "id": split["id"], "name": "p", "arms": [arm], "shadows": shadows}
     assert (routing["levels"], routing["judge_model_id"]) == (levels, None)
     assert strategy["model_ids"] == scope["model_ids"] == ids
     assert scope["default_model_id"] == ids[0]

@@ -66,6 +66,9 @@ async def furnish(http: httpx.AsyncClient) -> None:
     )
     steps = [{"model_id": one["id"], "source_id": source["id"]}, {"model_id": deleted["id"], "triggers": ["timeout"]}]
     await made(http, "fallback-chains", name="chain", steps=steps)
+    arms = [{"name": "a", "weight": 0, **steps[0]}, {"name": "b", "weight": 9, "model_id": other["id"]}]
+    shadows = [{"name": "s", "model_id": one["id"], "percent": 0.5}]
+    await made(http, "splits", name="split", sticky_by="header:x-user", arms=arms, shadows=shadows)
     await made(http, "complexity-routing", name="r", levels=[{"level": "hard", "model_ids": [other["id"]]}])
     scope = await made(http, "scopes", name="scope", model_ids=[one["id"], other["id"]], strategy_id=strategy["id"])
     allowed = {"model_ids": [one["id"]], "scope_ids": [scope["id"]]}

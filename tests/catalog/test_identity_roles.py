@@ -12,9 +12,11 @@ from fastapi.routing import iter_route_contexts
 
 from catalog.people import PASSWORD, REFRESH, TOKENS, a_session, a_user, audited, run_sql, shows, sign_in
 from catalogs import settings_for
-from modelbus.catalog.api.roles import PUBLIC, ROLES, SERVICE, guard
+from modelbus.catalog.api.roles import ROLES
 from modelbus.catalog.app import create_app
+from modelbus.chassis.auth import guard
 from modelbus.chassis.callers import Role
+from modelbus.chassis.roles import PUBLIC, SERVICE
 from running import ADMIN_TOKEN, SERVICE_TOKEN, serving
 from servers import Databases, FreshDatabase
 

@@ -55,6 +55,9 @@ def refused(answer: httpx.Response) -> list[str]:
 async def everything_that_refers_to(http: httpx.AsyncClient, model_id: str, other_id: str) -> None:
     """Make one of each thing that can refer to a model; the other one is in some of them too."""
     await a_chain(http, "chain", other_id, model_id)
+    arms = [{"name": "a", "model_id": other_id, "weight": 9}, {"name": "b", "model_id": model_id, "weight": 1}]
+    shadows = [{"name": "c", "model_id": model_id, "percent": 1}]
+    await made(http, "splits", name="split", arms=arms, shadows=shadows)
     levels = [{"level": "easy", "model_ids": [other_id]}, {"level": "hard", "model_ids": [model_id]}]
     classifier = {"thresholds": [0.2, 0.4, 0.6, 0.8], "judge_model_id": model_id, "judge_timeout_ms": 100}
     await made(http, "complexity-routing", name="routing", levels=levels, classifier=classifier)
@@ -70,6 +73,8 @@ EVERY_PLACE = [
     ("dead", "strategy: position 1"),
     ("degraded", "key: allowed model 1"),
     ("degraded", "chain: step 2"),
+    ("degraded", "split: arm 'b'"),
+    ("degraded", "split: shadow 'c'"),
     ("degraded", "routing: judge"),
     ("degraded", "scope: position 2"),
     ("degraded", "scope: default"),
@@ -304,7 +309,7 @@ async def test_replacing_rewrites_every_reference_once_in_the_same_change(
         "SELECT count(DISTINCT audit_id) FROM catalog.versions WHERE number = 2 AND kind <> 'source'"
     )
     await connection.close()
-    kinds = ("access_key", "chain", "complexity", "consumer", "model", "scope", "strategy")
+    kinds = ("access_key", "chain", "complexity", "consumer", "model", "scope", "split", "strategy")
     assert (written, audited) == ([(kind, 1) for kind in kinds], 1)
 
 

@@ -19,6 +19,7 @@ type Places = dict[str, Any]
 
 BODIES: dict[str, Callable[[str], Places]] = {
     "fallback-chains": lambda model_id: {"steps": [{"model_id": model_id}]},
+    "splits": lambda model_id: {"arms": [{"name": "a", "model_id": model_id, "weight": 1}]},
     "complexity-routing": lambda model_id: {"levels": [{"level": "hard", "model_ids": [model_id]}]},
     "cost-strategies": lambda model_id: {"cost_weight": 1, "model_ids": [model_id]},
     "scopes": lambda model_id: {"model_ids": [model_id]},
@@ -26,6 +27,7 @@ BODIES: dict[str, Callable[[str], Places]] = {
 }
 KINDS = {
     "fallback-chains": "chain",
+    "splits": "split",
     "complexity-routing": "complexity",
     "cost-strategies": "strategy",
     "scopes": "scope",
@@ -33,6 +35,7 @@ KINDS = {
 }
 TABLES = {
     "fallback-chains": "chains",
+    "splits": "splits",
     "complexity-routing": "complexity_routings",
     "cost-strategies": "strategies",
     "scopes": "scopes",

@@ -39,6 +39,7 @@ async def changed_thing(http: httpx.AsyncClient, kind: str) -> tuple[str, list[d
     strategy = await made(http, "cost-strategies", name=name, cost_weight=1)
     steps = [{"model_id": one}, {"model_id": other, "triggers": ["timeout"]}]
     levels = [{"level": "easy", "model_ids": [one]}, {"level": "hard", "model_ids": [other]}]
+    arms = [{"name": "a", "model_id": one, "weight": 3}, {"name": "b", "model_id": other, "weight": 1}]
     made_of: dict[str, tuple[str, dict[str, Any] | None, list[dict[str, Any]]]] = {
         "supplier": ("suppliers", None, [{"name": f"{name}-2"}, {"removal_after": 9}]),
         "model": (
@@ -50,6 +51,11 @@ async def changed_thing(http: httpx.AsyncClient, kind: str) -> tuple[str, list[d
             "fallback-chains",
             {"steps": steps},
             [{"steps": steps[1:]}, {"steps": steps[:1], "description": "d"}, {"name": f"{name}-2"}],
+        ),
+        "split": (
+            "splits",
+            {"arms": arms, "sticky_by": "user"},
+            [{"arms": arms[1:]}, {"shadows": [{"name": "s", "model_id": one, "percent": 2.5}], "sticky_by": "none"}],
         ),
         "complexity": ("complexity-routing", {"levels": levels}, [{"levels": levels[1:]}, {"is_active": False}]),
         "strategy": (
@@ -73,7 +79,7 @@ async def changed_thing(http: httpx.AsyncClient, kind: str) -> tuple[str, list[d
     return f"{V1}/{noun}/{thing['id']}", changes
 
 
-KINDS = ("supplier", "model", "chain", "complexity", "strategy", "scope", "consumer")
+KINDS = ("supplier", "model", "chain", "split", "complexity", "strategy", "scope", "consumer")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,7 +111,7 @@ async def test_going_back_to_the_present_changes_nothing(http: httpx.AsyncClient
     assert len((await shown(http, f"{path}/versions"))["items"]) == 1
 
 
-@pytest.mark.parametrize("kind", ["model", "chain", "complexity", "strategy", "scope", "consumer"])
+@pytest.mark.parametrize("kind", ["model", "chain", "split", "complexity", "strategy", "scope", "consumer"])
 async def test_what_was_deleted_comes_back(http: httpx.AsyncClient, kind: str) -> None:
     path, _changes = await changed_thing(http, kind)
     assert (await http.delete(path)).status_code == 204
@@ -123,7 +129,7 @@ async def test_what_was_deleted_comes_back(http: httpx.AsyncClient, kind: str) -
     assert told is None or path.rpartition("/")[2] in [record["id"] for record in told]
 
 
-@pytest.mark.parametrize("kind", ["model", "chain", "complexity", "strategy", "scope", "consumer"])
+@pytest.mark.parametrize("kind", ["model", "chain", "split", "complexity", "strategy", "scope", "consumer"])
 async def test_what_was_deleted_does_not_come_back_under_a_name_that_is_taken(
     http: httpx.AsyncClient, kind: str
 ) -> None:
@@ -134,6 +140,7 @@ async def test_what_was_deleted_does_not_come_back_under_a_name_that_is_taken(
     bodies: dict[str, dict[str, Any]] = {
         "model": {},
         "chain": {"steps": [{"model_id": (await a_served_model(http))["id"]}]},
+        "split": {"arms": [{"name": "a", "model_id": (await a_model(http))["id"], "weight": 1}]},
         "complexity": {"levels": [{"level": "easy", "model_ids": [(await a_model(http))["id"]]}]},
         "strategy": {"cost_weight": 1},
         "scope": {"model_ids": [(await a_model(http))["id"]]},

@@ -62,7 +62,7 @@ async def store(database: FreshDatabase) -> AsyncIterator[Database]:
     await opened.close()
 
 
-def usage_of(*model_ids: str, outcome: str = "ok", days_ago: int = 0) -> UsageRecorded:
+def usage_of(*model_ids: str, outcome: str = "ok", days_ago: int = 0, is_shadow: bool = False) -> UsageRecorded:
     """Make a batch with one request to each model."""
     at = datetime.now(UTC) - timedelta(days=days_ago)
 
@@ -95,6 +95,7 @@ def usage_of(*model_ids: str, outcome: str = "ok", days_ago: int = 0) -> UsageRe
             outcome=outcome,
             attempts=[attempt(model_id)],
             catalog_revision=1,
+            is_shadow=is_shadow,
         )
 
     return UsageRecorded(router_id="r1", requests=[request(each) for each in model_ids])
@@ -277,11 +278,12 @@ async def test_the_clock_takes_away_what_is_new_no_more_and_tells_each_model_onc
 
 
 async def test_popular_is_what_served_the_most_lately(http: httpx.AsyncClient, store: Database) -> None:
-    first, second, third, old, failing = [(await a_model(http))["id"] for _ in range(5)]
+    first, second, third, old, failing, shadow = [(await a_model(http))["id"] for _ in range(6)]
     tag = await a_tag(http, rule={"kind": "top_by_usage", "count": 2, "days": 7})
     await count(store, usage_of(first, first, first, second, second, third))
     await count(store, usage_of(*[old] * 9, days_ago=8))
     await count(store, usage_of(*[failing] * 9, outcome="failed"))
+    await count(store, usage_of(*[shadow] * 9, is_shadow=True))
 
     await tend_tags(store)
     before = await ids_with(http, tag)

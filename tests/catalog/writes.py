@@ -111,6 +111,12 @@ async def _new_chain(http: httpx.AsyncClient, _made: Any) -> Any:
     return {"name": _name(), "steps": [{"model_id": model["id"]} for model in models]}
 
 
+async def _new_split(http: httpx.AsyncClient, _made: Any) -> Any:
+    models = [await a_served_model(http) for _ in range(2)]
+    arms = [{"name": f"arm-{at}", "model_id": model["id"], "weight": 1} for at, model in enumerate(models)]
+    return {"name": _name(), "arms": arms}
+
+
 async def _new_routing(http: httpx.AsyncClient, _made: Any) -> Any:
     return {"name": _name(), "levels": [{"level": "hard", "model_ids": [(await a_model(http))["id"]]}]}
 
@@ -161,6 +167,7 @@ NEW: dict[str, Callable[[httpx.AsyncClient, Any], Awaitable[Any]]] = {
     "models": _new_model,
     "sources": _new_source,
     "fallback-chains": _new_chain,
+    "splits": _new_split,
     "complexity-routing": _new_routing,
     "cost-strategies": _new_strategy,
     "scopes": _new_scope,

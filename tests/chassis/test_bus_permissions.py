@@ -17,7 +17,17 @@ from modelbus.chassis import nats_config, topology
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.settings import BusSettings
 from modelbus.contracts.bus import ADVISORIES_STREAM, CATALOG, CONSUMERS, STREAMS, USAGE, Consumer
-from modelbus.contracts.bus_users import AMONG_ROUTERS, HEARTBEAT, OPERATOR, SEALED, SERVICES, SUBSCRIBER, team, users
+from modelbus.contracts.bus_users import (
+    AMONG_ROUTERS,
+    HEARD_BY_ROUTERS,
+    HEARTBEAT,
+    OPERATOR,
+    SEALED,
+    SERVICES,
+    SUBSCRIBER,
+    team,
+    users,
+)
 from modelbus.launcher.nats import NatsServer
 from modelbus.launcher.secrets import BUS_USERS
 from permitted_bus import PASSWORDS, TEAM, permitted_bus, url_of
@@ -125,7 +135,7 @@ async def test_a_service_changes_no_stream_and_no_consumer_of_others(trial: Tria
 @each_service
 async def test_a_service_hears_what_it_follows_and_no_inbox_but_its_own(trial: Trial, name: str) -> None:
     followed = [*CATALOG.subjects, HEARTBEAT] if name in {"sync", "router"} else []
-    followed += [AMONG_ROUTERS] if name == USAGE.teller else []
+    followed += [AMONG_ROUTERS, *HEARD_BY_ROUTERS] if name == USAGE.teller else []
     inboxes = ["_INBOX.>", *(f"_INBOX_{other}.>" for other in (*SERVICES, OPERATOR, SUBSCRIBER) if other != name)]
     foreign = [subject for subject in SUBJECTS if subject not in followed]
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 from pathlib import Path
 from typing import get_args
 
@@ -80,6 +81,26 @@ def test_credentials_of_the_url_do_not_stay_in_it() -> None:
 
     assert access.servers == ("nats://one:4222", "nats://two:4222")
     assert (access.user, access.password) == ("sync", "p@ss")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"nats_key_file": "key.pem"}, "set MODELBUS_NATS_CERT_FILE too"),
+        ({"nats_cert_file": "cert.pem"}, r"MODELBUS_NATS_CERT_FILE: cert\.pem is no certificate with its key"),
+    ],
+)
+def test_half_a_certificate_is_refused_by_name(given: dict[str, Path], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        BusSettings.model_validate(given).access().security()
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda each: each.__module__)
+def test_what_is_called_like_a_secret_is_one(settings: type[Environment]) -> None:
+    secret = re.compile(r"(password|passwords|secret|token|keys|superuser_url|database_url)$")
+    for name, field in settings.model_fields.items():
+        if secret.search(name):
+            assert SecretStr in {field.annotation, *get_args(field.annotation)}, name
 
 
 def test_a_file_of_authorities_that_is_none_is_refused_by_name(tmp_path: Path) -> None:

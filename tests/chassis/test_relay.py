@@ -8,9 +8,12 @@ import nats.js.errors
 import pytest
 import sqlalchemy as sa
 from nats.js.api import RawStreamMsg
+from sqlalchemy.engine import make_url
 
 from builders import an_event
+from faults.wires import Wire
 from modelbus.catalog.store.tables import outbox
+from modelbus.chassis import relay as relay_module
 from modelbus.chassis.database import Database
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.loops import stop
@@ -19,7 +22,8 @@ from modelbus.chassis.outbox import record
 from modelbus.chassis.relay import Cursor, Relay, StreamMovedError
 from modelbus.contracts.bus import CATALOG, SYNC
 from modelbus.contracts.envelope import read_envelope
-from running import eventually
+from running import eventually, free_port
+from servers import FreshDatabase
 from testing_bus import LocalBus
 
 
@@ -83,6 +87,26 @@ async def test_of_two_relays_one_leads_and_nothing_is_told_twice(catalog_databas
         assert one.is_leader != other.is_leader
 
     assert await revisions(bus) == list(range(1, 41))
+
+
+async def test_a_leader_that_falls_silent_with_its_connection_open_is_followed_by_another(
+    database: FreshDatabase, catalog_database: Database, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "SILENCE_MS", 1500)
+    url = make_url(database.url("catalog"))
+    wire = Wire(free_port(), url.port or 0)
+    await wire.mend()
+    far = Database(url.set(port=wire.port).render_as_string(hide_password=False), service="catalog", outbox=outbox)
+    async with relaying(far, bus) as one:
+        await eventually(lambda: one.is_leader)
+        async with relaying(catalog_database, bus) as other:
+            await wire.suffer("half-open")
+            await commit(catalog_database)
+            await eventually(lambda: other.is_leader and _has(bus, 1))
+    await far.close()
+    await wire.remove()
+
+    assert await revisions(bus) == [1]
 
 
 async def test_a_leader_that_was_overtaken_is_refused_and_adds_nothing(

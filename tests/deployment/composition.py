@@ -32,6 +32,11 @@ def composed(environment: dict[str, str]) -> dict[str, Any]:
         return given
 
     found: dict[str, Any] = _filled(yaml.safe_load(FILE.read_text()), value)
+    for service in found["services"].values():
+        # A name without a value takes it from there too, and is left out where there is none.
+        told = service.get("environment", {})
+        given = {name: environment.get(name) if value is None else value for name, value in told.items()}
+        service["environment"] = {name: value for name, value in given.items() if value is not None}
     return found
 
 

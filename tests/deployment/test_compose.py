@@ -4,11 +4,12 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic_core import PydanticUndefined
+import yaml
 
 from deployment.composition import FILE, ROOT, composed, make_env, part_of, services, variables
 from deployment.dockerfile import stages
@@ -17,6 +18,7 @@ from modelbus.chassis.nats_config import nats_config
 from modelbus.chassis.settings import BusSettings, DatabaseSettings, ProvisionSettings
 from modelbus.integrity.settings import Settings as IntegritySettings
 from modelbus.launcher.binaries import nats_server
+from modelbus.launcher.settings import read_env_file
 from modelbus.router.settings import Settings as RouterSettings
 from modelbus.sync.settings import Settings as SyncSettings
 
@@ -51,6 +53,22 @@ def test_it_keeps_to_the_specification_of_compose_files() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_no_key_stands_twice_in_a_mapping() -> None:
+    """Compose refuses such a file, which the schema can't see."""
+
+    def keys(node: yaml.Node | None) -> Iterator[list[str]]:
+        if isinstance(node, yaml.MappingNode):
+            yield [key.value for key, _ in node.value]
+        for each in node.value if isinstance(node, yaml.CollectionNode) else []:
+            for child in each if isinstance(each, tuple) else (each,):
+                yield from keys(child)
+
+    whole = list(keys(yaml.compose(FILE.read_text(), yaml.SafeLoader)))
+
+    assert ["MODELBUS_NATS_USER" in each for each in whole].count(True) > 4
+    assert [each for each in whole if len(each) != len(set(each))] == []
+
+
 def test_every_variable_has_a_default_or_is_made_and_every_secret_is_made(tmp_path: Path) -> None:
     made = make_env(tmp_path / "env")
 
@@ -72,14 +90,33 @@ def test_secrets_are_made_once_and_for_their_owner_alone(tmp_path: Path) -> None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_what_a_profile_adds_to_the_variables_is_known() -> None:
-    lines = [line for line in (ROOT / "deploy/ha.env").read_text().splitlines() if not line.startswith("#")]
+@pytest.mark.parametrize("profile", ["ha", "observe"])
+def test_what_a_profile_adds_to_the_variables_is_known(profile: str) -> None:
+    added = read_env_file(ROOT / f"deploy/{profile}.env")
+    by_name = {name for service in services().values() for name in service.get("environment", {})}
 
-    assert {line.partition("=")[0] for line in lines} - {"COMPOSE_PROFILES"} <= set(variables())
+    assert added.pop("COMPOSE_PROFILES") == profile
+    assert any(profile in service.get("profiles", []) for service in services().values())
+    assert set(added) <= set(variables()) | by_name
+
+
+def test_services_tell_their_traces_to_the_collector_that_is_there_then(tmp_path: Path) -> None:
+    observed = make_env(tmp_path / "env") | read_env_file(ROOT / "deploy/observe.env")
+    told = {
+        name: service["environment"].get("MODELBUS_TRACES_URL")
+        for name, service in composed(observed)["services"].items()
+        if "MODELBUS_CATALOG_URL" in service["environment"] or name == "catalog"
+    }
+
+    collector = yaml.safe_load((ROOT / "deploy/observe/collector.yml").read_text())
+    [receiver] = collector["receivers"]["otlp"]["protocols"].values()
+    place = f"http://collector:{receiver['endpoint'].rpartition(':')[2]}"
+    assert told == dict.fromkeys(("catalog", "router", "router-2", "router-3", "sync", "integrity"), place)
+    assert "MODELBUS_TRACES_URL" not in composed(make_env(tmp_path / "env"))["services"]["router"]["environment"]
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_each_part_gets_every_setting_that_it_needs_and_none_that_it_does_not_have(name: str) -> None:
+def test_each_part_can_be_told_every_setting_that_it_has_and_none_that_it_does_not_have(name: str) -> None:
     service = services()[name]
     part = part_of(service)
     assert part is not None
@@ -87,13 +124,19 @@ def test_each_part_gets_every_setting_that_it_needs_and_none_that_it_does_not_ha
         assert "environment" not in service
         return
     settings = SETTINGS[part, command_of(service)]
-    known = {f"MODELBUS_{each.upper()}": field for each, field in settings.model_fields.items()}
-    needed = {each for each, field in known.items() if field.default is PydanticUndefined}
+    known = {f"MODELBUS_{each.upper()}" for each in settings.model_fields}
     by_image = {each for said in stages()[-1].all("ENV") for each in re.findall(r"(MODELBUS_\w+)=", said)}
 
-    assert set(service["environment"]) <= set(known)
-    assert needed <= set(service["environment"]) | by_image
+    # A setting that is new is a line with its name alone.
+    assert set(service["environment"]) == known - by_image
     assert by_image - {"MODELBUS_PART"} <= {f"MODELBUS_{each.upper()}" for each in CatalogSettings.model_fields}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_no_value_is_empty_where_env_says_nothing(name: str, tmp_path: Path) -> None:
+    service = composed(make_env(tmp_path / "env"))["services"][name]
+
+    assert "" not in service["environment"].values()
 
 
 @pytest.mark.parametrize("name", NAMES)

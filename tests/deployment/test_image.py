@@ -13,10 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from deployment.composition import ROOT, composed, make_env, part_of
 from deployment.dockerfile import Building, stages
+from deployment.questions import asked, asked_for
 from modelbus.launcher.binaries import nats_server
 from modelbus.launcher.postgres import start_postgres
 from running import eventually
@@ -112,6 +115,10 @@ class Composition:
         assert done.returncode == 0, f"{name}: {done.stdout}\n{self.log(name)[-2000:]}"
         return True
 
+    def page(self, name: str) -> str:
+        """What it shows Prometheus."""
+        return httpx.get(f"http://127.0.0.1:{self.ports[name]}/metrics").raise_for_status().text
+
     def log(self, name: str) -> str:
         """What it said."""
         return (self._directory / f"{name}.log").read_text()
@@ -170,12 +177,20 @@ async def test_the_composition_comes_up_and_ends_when_it_is_told_to(composition:
             running.callback(_end, process)
         for name in served:
             await eventually(partial(composition.is_healthy, name), within_s=40)
+        shown = set().union(*(_names(composition.page(name)) for name in SERVED))
 
         ended = {name: _end(process) for name, process in served.items()}
 
     assert set(ended.values()) == {0}
     for name in SERVED:
         assert "refuses" not in composition.log(name)
+    # What the dashboard and the alerts ask for is there before the first request.
+    assert set().union(*(asked_for(question) for question in asked())) - shown == set()
+
+
+def _names(page: str) -> set[str]:
+    families = text_string_to_metric_families(page)
+    return {f"{each.name}_total" if each.type == "counter" else each.name for each in families}
 
 
 def _listens(port: int) -> bool:

@@ -36,6 +36,9 @@ from modelbus.contracts.routing import (
     ComplexityLevelRecord,
     ComplexityRecord,
     ScopeRecord,
+    SplitArmRecord,
+    SplitRecord,
+    SplitShadowRecord,
     StrategyRecord,
 )
 from running import SERVICE_TOKEN
@@ -168,6 +171,18 @@ def a_chain(*targets: ModelRecord | SourceRecord, name: str = "default-chat", is
         for target in targets
     ]
     return ChainRecord(id=uuid4(), name=name, is_active=is_active, steps=steps)
+
+
+def a_split(*arms: ModelRecord | SourceRecord, shadow: ModelRecord | None = None, name: str = "canary") -> SplitRecord:
+    """Make a split with an arm of equal weight for each target, called `a`, `b` ..., and perhaps a shadow `s`."""
+    made = [
+        SplitArmRecord(name=letter, model_id=target.model_id, source_id=target.id, weight=1)
+        if isinstance(target, SourceRecord)
+        else SplitArmRecord(name=letter, model_id=target.id, weight=1)
+        for letter, target in zip("abcdefgh", arms, strict=False)
+    ]
+    shadows = [] if shadow is None else [SplitShadowRecord(name="s", model_id=shadow.id, percent=1)]
+    return SplitRecord(id=uuid4(), name=name, is_active=True, sticky_by="none", arms=made, shadows=shadows)
 
 
 def a_complexity(name: str = "by-difficulty", **levels: list[UUID]) -> ComplexityRecord:

@@ -94,7 +94,7 @@ async def test_validation_judges_the_asked_kind_only(serve: Serve) -> None:
 
 
 WRONG_VALIDATIONS: list[tuple[dict[str, Any], str]] = [
-    ({"config_type": "models"}, "'fallback', 'complexity', 'strategy', 'scope', 'pricing', 'access' or 'all'"),
+    ({"config_type": "models"}, "'fallback', 'split', 'complexity', 'strategy', 'scope', 'pricing', 'access' or 'all'"),
     ({"config_type": None}, "config_type"),
     ({}, "config_type"),
     ({"config_type": "all", "deep": True}, "deep"),

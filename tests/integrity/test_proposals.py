@@ -85,7 +85,7 @@ async def test_ids_that_do_not_exist_are_named_by_their_fields(serve: Serve) -> 
 
 
 MALFORMED: list[tuple[dict[str, Any], str]] = [
-    ({"config_type": "chains"}, "'fallback', 'complexity', 'strategy', 'scope', 'pricing'"),
+    ({"config_type": "chains"}, "'fallback', 'split', 'complexity', 'strategy', 'scope', 'pricing'"),
     ({}, "config_type"),
     ({"config_type": "fallback", "steps": []}, "steps"),
     ({"config_type": "fallback", "steps": [{"model_id": "gpt-4o"}]}, "steps.0.model_id"),

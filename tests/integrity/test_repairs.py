@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from builders import a_model, a_source, a_supplier, shown
+from catalog.people import a_session, audited, shows
 from integrity import teller
 from integrity.pair import Pair, running_pair
 from modelbus.contracts.labels import CapabilityRecord
@@ -97,6 +98,9 @@ async def test_every_kind_of_place_that_names_a_model_is_repaired(pair: Pair) ->
     judge = {"thresholds": [0.1, 0.2, 0.3, 0.4], "judge_model_id": lost["id"], "judge_timeout_ms": 100}
     levels = [{"level": "easy", "model_ids": ids}]
     await pair.change("POST", "complexity-routing", {"name": "r", "levels": levels, "classifier": judge})
+    arm = {"name": "a", "model_id": lost["id"], "weight": 7}
+    shadow = {"name": "b", "model_id": lost["id"], "percent": 5}
+    split = await pair.change("POST", "splits", {"name": "p", "arms": [arm], "shadows": [shadow]})
     await pair.change("POST", "cost-strategies", {"name": "s", "cost_weight": 1, "model_ids": ids})
     await pair.change("POST", "scopes", {"name": "s", "model_ids": ids, "default_model_id": lost["id"]})
     consumer = await pair.change("POST", "consumers", {"name": "c", "kind": "tenant", "model_ids": ids})
@@ -104,7 +108,7 @@ async def test_every_kind_of_place_that_names_a_model_is_repaired(pair: Pair) ->
     await pair.change("PATCH", f"models/{new['id']}", {"replacement_model_id": lost["id"]})
     await pair.change("POST", f"models/{lost['id']}/disable", force="true")
     places = ["level easy, position 1", "judge", "position 1", "position 1", "default", "allowed model 1"]
-    places += ["allowed model 1", "replacement"]
+    places += ["allowed model 1", "replacement", "arm 'a'", "shadow 'b'"]
 
     found = await pair.findings(len(places), target_id=lost["id"])
 
@@ -117,6 +121,9 @@ async def test_every_kind_of_place_that_names_a_model_is_repaired(pair: Pair) ->
         is_mended = finding["holder_kind"] == "scope" and answer.json().get("code") == "finding_resolved"
         assert is_mended or answer.status_code == httpx.codes.OK, (finding["where"], answer.text)
     await pair.findings(0, target_id=lost["id"])
+    mended = await pair.change("PATCH", f"splits/{split['id']}", {})
+    assert [(each["model_id"], each["weight"]) for each in mended["arms"]] == [(new["id"], 7)]
+    assert [(each["model_id"], each["percent"]) for each in mended["shadows"]] == [(new["id"], 5)]
 
 
 async def test_a_repair_while_the_catalog_is_down_changes_nothing_and_may_be_asked_again(
@@ -283,3 +290,17 @@ async def test_only_models_that_mend_the_finding_by_the_rules_are_offered(serve:
 
     assert [each["model_id"] for each in offered] == [str(handy.id), None]
     assert (refused.status_code, refused.json()["code"]) == (httpx.codes.UNPROCESSABLE_ENTITY, "remedy_not_offered")
+
+
+async def test_users_repair_as_themselves_if_they_may_edit(pair: Pair, database: FreshDatabase) -> None:
+    _, finding, _ = await a_broken_chain(pair)
+    viewer, editor = [await a_session(pair.catalog, role=role) for role in ("viewer", "editor")]
+    path = f"/api/v1/repairs/{finding['id']}"
+
+    refused = await pair.integrity.post(path, json={"remedy": "remove"}, headers=shows(viewer))
+    done = await pair.integrity.post(path, json={"remedy": "remove"}, headers=shows(editor))
+
+    assert (refused.status_code, refused.json()["detail"]) == (403, "this needs the role 'editor'")
+    assert (done.status_code, done.json()["applied_by"]) == (200, editor["user"]["name"])
+    lines = [line for line in await audited(database, "done") if line["caller_name"] == editor["user"]["name"]]
+    assert [line["action"] for line in lines][1:] == ["PATCH /api/v1/fallback-chains/{chain_id}"]

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 
 from integrity.listening import Ear
 from integrity.spending import a_request, an_attempt, tell_usage
-from integrity.teller import Teller, a_chain, a_complexity, a_model, a_source
+from integrity.teller import Teller, a_chain, a_complexity, a_model, a_source, a_split
 from modelbus.chassis.database import Database
 from modelbus.contracts.routing import ChainRecord
 from modelbus.contracts.usage import SkippedRecord, UsageRecorded
@@ -106,6 +106,19 @@ async def test_a_skip_of_a_level_is_known_by_its_target_and_one_of_a_place_that_
     assert await opened(integrity_database, a_request(skipped=(of_level,))) == 1
 
 
+async def test_a_skip_of_an_arm_that_no_finding_explains_is_one(
+    audit: Audit, catalog: Teller, integrity_database: Database
+) -> None:
+    model = a_model()
+    split = a_split(model)
+    for record in (model, a_source(model.id), split):
+        catalog.commit(record)
+    await audit.look()
+    skip = SkippedRecord(reference_kind="split", owner_id=split.id, target_id=model.id, reason="delisted")
+
+    assert await opened(integrity_database, a_request(skipped=(skip,))) == 1
+
+
 async def test_a_skip_waits_until_the_index_is_as_new_as_the_router_but_not_for_ever(
     audit: Audit, catalog: Teller, integrity_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,3 +132,15 @@ async def test_a_skip_waits_until_the_index_is_as_new_as_the_router_but_not_for_
     assert await opened(integrity_database, ahead) == 0
     monkeypatch.setattr(skips, "LONGEST_WAIT", timedelta(0))
     assert await opened(integrity_database) == 1
+
+
+async def test_a_skip_of_a_model_is_of_its_being_the_default_and_of_none_of_its_names(
+    audit: Audit, catalog: Teller, integrity_database: Database
+) -> None:
+    model = a_model(is_default=True, aliases=["nick"])
+    catalog.commit(model)
+    catalog.commit(a_source(model.id))
+    await audit.look()
+    skip = SkippedRecord(reference_kind="model", owner_id=model.id, target_id=model.id, reason="delisted")
+
+    assert await opened(integrity_database, a_request(skipped=(skip,))) == 1

@@ -20,6 +20,22 @@ EPOCH = UUID("01890000-0000-7000-8000-000000000001")
 VAULT = Vault(MASTER_KEY)
 
 
+def an_arm(name: str, target: records.ModelRecord | records.SourceRecord, weight: int = 1) -> routing.SplitArmRecord:
+    return routing.SplitArmRecord(name=name, weight=weight, **_named(target))
+
+
+def a_shadow(
+    name: str, target: records.ModelRecord | records.SourceRecord, percent: float = 100
+) -> routing.SplitShadowRecord:
+    return routing.SplitShadowRecord(name=name, percent=percent, **_named(target))
+
+
+def _named(target: records.ModelRecord | records.SourceRecord) -> dict[str, Any]:
+    if isinstance(target, records.SourceRecord):
+        return {"model_id": target.model_id, "source_id": target.id}
+    return {"model_id": target.id}
+
+
 class Seed:
     """Records with defaults for all that does not matter."""
 
@@ -99,6 +115,12 @@ class Seed:
 
     def chain_of(self, name: str, *steps: routing.ChainStepRecord) -> routing.ChainRecord:
         return self.put(routing.ChainRecord(id=new_id(), name=name, is_active=True, steps=list(steps)))
+
+    def split(
+        self, name: str, *arms: routing.SplitArmRecord, sticky_by: str = "none", **fields: Any
+    ) -> routing.SplitRecord:
+        usual: dict[str, Any] = {"is_active": True, "sticky_by": sticky_by, "arms": list(arms)}
+        return self.put(routing.SplitRecord(id=new_id(), name=name, **(usual | fields)))
 
     def capability(self, name: str) -> labels.CapabilityRecord:
         return self.put(

@@ -10,6 +10,8 @@ import pytest
 
 from modelbus.contracts.records import CostPrices
 from modelbus.contracts.usage import RequestRecord, Tokens
+from modelbus.router.ledger import entries
+from modelbus.router.wire.completions import read_completion
 from modelbus.simulator import Fault, Simulator
 from router.claude import CLAUDE, GPT, Sdks, TwoProtocols, running_sdks, two_protocols
 from router.test_usage import Listener, listening
@@ -83,6 +85,70 @@ async def test_a_stream_that_tells_no_usage_is_estimated_and_marked(
     assert tokens.output == 40
     assert tokens.input is not None
     assert 100 <= tokens.input <= 115
+
+
+async def reasons_of_each(listener: Listener, count: int) -> list[str | None]:
+    return [request.attempts[-1].end_reason for request in await listener.heard(count)]
+
+
+async def test_why_an_answer_ended_is_told_in_the_suppliers_word_on_both_paths_streamed_or_not(
+    listener: Listener, sdks: Sdks
+) -> None:
+    for model in (CLAUDE, GPT):
+        for stream in (False, True):
+            for path in ("/v1/chat/completions", "/v1/messages"):
+                for most in (100, 3):
+                    asked = {"model": model, "messages": HELLO, "stream": stream, "max_tokens": most}
+                    await sdks.http.post(path, json=asked)
+
+    reasons = await reasons_of_each(listener, 16)
+
+    assert reasons == ["end_turn", "max_tokens"] * 4 + ["stop", "length"] * 4
+
+
+async def test_a_response_ends_by_its_status_or_by_what_it_lacks_and_embeddings_by_nothing(
+    listener: Listener, sdks: Sdks, simulator: Simulator
+) -> None:
+    whole = {"object": "response", "status": "completed", "incomplete_details": None}
+    short = {"object": "response", "status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    for ended in (whole, short, {"status": "in_progress"}):
+        simulator.openai.misbehave(Fault(body=ended), times=1)
+        await sdks.http.post("/v1/responses", json={"model": GPT, "input": "hi"})
+    for ended in (whole, short):
+        event = {"type": f"response.{ended['status']}", "response": ended}
+        stream = f"data: {json.dumps(event)}\n\n"
+        simulator.openai.misbehave(Fault(body=stream, content_type="text/event-stream"), times=1)
+        await sdks.http.post("/v1/responses", json={"model": GPT, "input": "hi", "stream": True})
+    await sdks.openai.embeddings.create(model="text-embedding-3-small", input="two words")
+
+    reasons = await reasons_of_each(listener, 6)
+
+    assert reasons == ["completed", "max_output_tokens", None, "completed", "max_output_tokens", None]
+
+
+async def test_a_stream_that_breaks_off_has_no_reason_to_have_ended_even_if_it_told_one(
+    listener: Listener, sdks: Sdks, simulator: Simulator
+) -> None:
+    said = {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": None}]}
+    ended = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    stream = f'data: {json.dumps(said)}\n\ndata: {json.dumps(ended)}\n\ndata: {{"error": {{"message": "no"}}}}\n\n'
+    simulator.openai.misbehave(Fault(body=stream, content_type="text/event-stream", slow_body_bytes_per_second=2000))
+    await sdks.http.post("/v1/chat/completions", json={"model": GPT, "messages": HELLO, "stream": True})
+    [request] = await listener.heard(1)
+
+    [attempt] = request.attempts
+    assert (attempt.outcome, attempt.end_reason) == ("cut", None)
+
+
+@pytest.mark.parametrize(
+    ("told", "recorded"), [("x" * 100, "x" * 64), ("a\nb", None), ("", None), (7, None), (None, None), ([], None)]
+)
+def test_a_reason_that_is_no_short_word_is_cut_or_left_out_and_the_answer_is_good(
+    told: object, recorded: str | None
+) -> None:
+    body = json.dumps({"choices": [{"message": {}, "finish_reason": told}]}).encode()
+
+    assert read_completion(body) == (body, entries.Tokens(), recorded)
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])

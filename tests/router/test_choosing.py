@@ -1,5 +1,6 @@
 """Choosing: names, steps, permissions and availability; and the turn of credentials."""
 
+from collections import Counter
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -133,6 +134,36 @@ def test_credentials_come_by_priority_then_least_recently_used(seed: Seed, acme:
     assert again.id == order[0]
 
 
+def test_credentials_of_equal_priority_take_turns_by_weight_and_nothing_is_made_up_for(
+    seed: Seed, acme: records.SupplierRecord
+) -> None:
+    seed.source(seed.model("m"), acme)
+    names = {
+        seed.credential(acme, "heavy", weight=3).id: "heavy",
+        seed.credential(acme, "light", weight=1).id: "light",
+        seed.credential(acme, "spare", weight=0).id: "spare",
+        seed.credential(acme, "later", weight=9, priority=99).id: "later",
+    }
+    [offer] = chosen(seed).offers
+    standings = Standings()
+
+    def used(times: int, *out: str) -> Counter[str]:
+        tried = {key for key, name in names.items() if name in out}
+        counted = Counter[str]()
+        for _ in range(times):
+            credential = next_credential(offer, tried, standings, now=0)
+            assert credential is not None
+            standings.note_use(credential)
+            counted[names[credential.id]] += 1
+        return counted
+
+    assert used(8) == {"heavy": 6, "light": 2}
+    assert used(10, "light") == {"heavy": 10}
+    assert used(8) == {"heavy": 6, "light": 2}
+    assert used(3, "heavy", "light") == {"spare": 3}
+    assert used(2, "heavy", "light", "spare") == {"later": 2}
+
+
 def test_a_credential_is_out_until_its_time_or_until_it_has_a_new_secret(
     seed: Seed, acme: records.SupplierRecord
 ) -> None:
@@ -145,6 +176,6 @@ def test_a_credential_is_out_until_its_time_or_until_it_has_a_new_secret(
     assert next_credential(offer, (), standings, now=9) is None
     assert next_credential(offer, (), standings, now=10) is not None
 
-    seed.put(record.model_copy(update={"sealed": "another"}))
+    seed.put(record.model_copy(update={"sealed": "another", "generation": 2}))
     [offer] = chosen(seed).offers
     assert next_credential(offer, (), standings, now=9) is not None

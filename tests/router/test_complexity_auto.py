@@ -1,5 +1,6 @@
 """`auto` over a real socket: levels choose the models, conversations keep them, and a judge may be asked."""
 
+import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -163,6 +164,52 @@ async def test_explaining_tells_the_level_and_what_made_it(levelled: Levelled, t
     assert next(iter(ruling["shares"])) == "proof"
     assert [candidate["model"] for candidate in explanation["candidates"]] == ["large", "middle", "small"]
     assert levelled.asked() == []
+
+
+async def test_explaining_goes_by_the_conversation_and_leaves_it_where_it_is(
+    levelled: Levelled, tmp_path: Path
+) -> None:
+    named = {"X-Modelbus-Conversation": "c1"}
+    risen = [{"role": "user", "content": GREETING}, {"role": "assistant", "content": "hello"}]
+    risen.append({"role": "user", "content": HARD})
+    follows = [*risen, {"role": "assistant", "content": "so"}, {"role": "user", "content": "thanks"}]
+
+    async with running_router(tmp_path, levelled.seed) as router:
+
+        async def explained(messages: list[Any], headers: dict[str, str]) -> tuple[str, str]:
+            # With spaces, as most clients write JSON: by its bytes a request belongs to what was said before.
+            body = json.dumps({"model": "auto", "messages": messages})
+            headers = {"Content-Type": "application/json", **headers}
+            answer = await router.http.post("/api/v1/explain", content=body, headers=headers)
+            ruling = answer.raise_for_status().json()["ruling"]
+            return ruling["level"], ruling["by"]
+
+        await ask(router, HARD, headers=named)
+        by_name = await explained([{"role": "user", "content": "thanks"}], named)
+        spaced = json.dumps({"model": "auto", "messages": risen})
+        await router.http.post("/v1/chat/completions", content=spaced, headers={"Content-Type": "application/json"})
+        by_history = await explained(follows, {})
+        other = {"X-Modelbus-Conversation": "c2"}
+        await explained([{"role": "user", "content": HARD}], other)
+        untouched = level(await ask(router, "thanks", headers=other))
+
+    assert (by_name, by_history) == (("expert", "conversation"), ("expert", "conversation"))
+    assert untouched == "trivial"
+
+
+async def test_a_form_goes_to_the_medium_level_as_nothing_of_it_is_read(
+    levelled: Levelled, tmp_path: Path, bus: LocalBus
+) -> None:
+    form: Any = {"files": {"file": ("a.wav", b"RIFF")}, "data": {"model": "auto"}}
+    async with listening(bus) as listener, running_router(tmp_path, levelled.seed, nats_url=bus.url) as router:
+        await router.http.post("/v1/audio/transcriptions", **form)
+        [request] = await listener.heard(1)
+
+    # The simulator hears no sound, so that each is asked in turn.
+    assert [attempt.source_id for attempt in request.attempts] == [
+        levelled.sources[name].id for name in ("middle", "large", "small")
+    ]
+    assert request.level is None
 
 
 async def test_thresholds_and_stickiness_are_those_of_the_catalog(levelled: Levelled, tmp_path: Path) -> None:

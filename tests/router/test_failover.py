@@ -197,6 +197,21 @@ async def test_when_no_credential_is_accepted_the_suppliers_are_named_and_no_key
     assert len(simulator.openai.exchanges) == 1
 
 
+async def test_when_every_credential_is_dead_nobody_is_asked_and_the_supplier_is_named(
+    world: World, tmp_path: Path, simulator: Simulator
+) -> None:
+    only = world.seed.model("only")
+    world.seed.source(only, world.acme)
+    world.seed.put(world.acme_key.model_copy(update={"state": "dead", "state_reason": "answered 401"}))
+    async with running_router(tmp_path, world.seed) as router:
+        answer = await router.complete(model="only")
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (502, "upstream_credentials_exhausted")
+    assert "acme: no usable credential" in error["message"]
+    assert not simulator.openai.exchanges
+
+
 async def test_when_all_hang_it_is_a_timeout(world: World, tmp_path: Path, simulator: Simulator) -> None:
     simulator.openai.misbehave(Fault(accept_and_hang=True))
     simulator.openrouter.misbehave(Fault(accept_and_hang=True))

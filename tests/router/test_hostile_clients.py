@@ -122,7 +122,7 @@ async def test_a_head_without_end_is_cut(router: RunningRouter, header: bytes) -
 
 
 async def test_a_body_that_trickles_in_is_cut(world: World, tmp_path: Path) -> None:
-    async with running_router(tmp_path, world.seed, body_s=0.3) as router:
+    async with running_router(tmp_path, world.seed, body_s=0.25) as router:
         answers = await asyncio.gather(*(trickle(router.url) for _ in range(5)), return_exceptions=True)
 
     # A byte of ours that crosses the answer makes the system forget it; hardly five times.

@@ -96,10 +96,15 @@ async def test_a_token_lets_its_consumer_in_wherever_a_key_may_be_shown(
     ):
         answers = [await ask(router, token()), await ask(router, token(), "x-api-key")]
         by_key = await router.complete()
-        listed = await router.http.get("/v1/models", headers={"Authorization": f"Bearer {token()}"})
+        headers = {"Authorization": f"Bearer {token()}"}
+        listed = await router.http.get("/v1/models", headers=headers)
+        explained = await router.http.post("/api/v1/explain", json=PROMPT, headers=headers)
+        operators = [await router.http.get(f"/api/v1/{path}", headers=headers) for path in ("cache", "breakers")]
         told = await listener.heard(3)
 
-    assert [answer.status_code for answer in (*answers, by_key, listed)] == [200] * 4
+    assert [answer.status_code for answer in (*answers, by_key, listed, explained)] == [200] * 5
+    assert {candidate["credential_id"] for candidate in explained.json()["candidates"]} == {None}
+    assert not any(answer.is_success for answer in operators)
     assert [(one.access_key_id is None, one.consumer_id) for one in told] == [(True, consumer.id)] * 2 + [(False, None)]
 
 

@@ -393,7 +393,11 @@ async def test_speech_is_passed_through_as_it_comes(sdks: Sdks, simulator: Simul
 
 
 async def test_what_anthropic_does_not_serve_is_refused_with_the_reason(sdks: Sdks) -> None:
-    with pytest.raises(openai.BadRequestError, match="no supplier of") as refused:
-        await sdks.openai.completions.create(model=CLAUDE, prompt="a")
+    for asked in (
+        sdks.openai.completions.create(model=CLAUDE, prompt="a"),
+        sdks.openai.responses.create(model=CLAUDE, input="a"),
+    ):
+        with pytest.raises(openai.BadRequestError, match="no supplier of") as refused:
+            await asked
 
-    assert refused.value.param == "model"
+        assert (refused.value.param, refused.value.code) == ("model", "unsupported_by_source")

@@ -5,7 +5,7 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -63,16 +63,29 @@ async def test_with_everything_else_down_it_starts_serves_and_logs_no_secret(wor
         assert secret not in log
 
 
-async def test_killed_it_loses_no_usage_that_reached_the_disk(world: World, tmp_path: Path) -> None:
+async def test_killed_in_the_midst_of_calls_it_has_recorded_each_that_was_answered(
+    world: World, tmp_path: Path
+) -> None:
     world.seed.save(tmp_path / "catalog.snapshot")
+    answered: list[str] = []
+
+    async def call_on(http: httpx.AsyncClient, *, is_stream: bool) -> None:
+        with suppress(httpx.TransportError):
+            while True:
+                answer = await http.post("/v1/chat/completions", json=PROMPT | {"stream": is_stream})
+                assert answer.text.endswith("data: [DONE]\n\n" if is_stream else "}")
+                answered.append(answer.headers["x-request-id"])
+
     async with router_process(tmp_path) as (process, http):
-        made = [(await http.post("/v1/chat/completions", json=PROMPT)).headers["x-request-id"] for _ in range(3)]
-        await eventually(lambda: all(request_id in _requests(tmp_path) for request_id in made))
+        calls = [asyncio.create_task(call_on(http, is_stream=number % 2 == 0)) for number in range(8)]
+        await eventually(lambda: len(answered) > 100)
         process.kill()
-        await process.wait()
-    async with router_process(tmp_path) as (_, http):
-        made.append((await http.post("/v1/chat/completions", json=PROMPT)).headers["x-request-id"])
-        await eventually(lambda: all(request_id in _requests(tmp_path) for request_id in made))
+        await asyncio.gather(process.wait(), *calls)
+    async with router_process(tmp_path):
+        await eventually(lambda: set(answered) <= set(_requests(tmp_path)))
+
+    told = _requests(tmp_path)
+    assert len(told) == len(set(told))
 
 
 async def test_told_to_stop_it_ends_what_runs_and_writes_its_usage(

@@ -285,3 +285,39 @@ def test_a_line_that_can_not_be_unpacked_is_skipped(tmp_path: Path, body: bytes)
 def default_of(setting: str) -> int:
     default: int = Settings.model_fields[setting].default
     return default
+
+
+def refuse(path: Path, *, missing_ok: bool = False) -> None:
+    raise OSError(30, "Read-only file system", path, missing_ok)
+
+
+def test_what_is_written_counts_as_written_though_nothing_old_can_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = an_open_spool(tmp_path, most_bytes=8000)
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", refuse)
+        for _ in range(12):
+            spool.append([a_batch(b'"%s"' % (b"x" * 900))])
+    late = a_batch()
+    spool.append([late])
+
+    assert on_disk(tmp_path) <= 8000
+    assert drained(spool)[-1] == late
+
+
+def test_what_was_told_is_not_told_again_though_its_file_can_not_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = an_open_spool(tmp_path, most_bytes=8000)
+    batches = [a_batch(b'"%s"' % (b"x" * 900)) for _ in range(2)]
+    for batch in batches:
+        spool.append([batch])
+    first = spool.oldest(1)
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", refuse)
+        with pytest.raises(OSError, match="Read-only"):
+            spool.trim(first[0])
+
+    assert drained(spool) == batches[1:]
+    assert on_disk(tmp_path) == 0

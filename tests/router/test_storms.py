@@ -1,6 +1,7 @@
 """A storm of changes: whatever waits beside it has its turns, however many changes come at once."""
 
 import asyncio
+import gc
 import threading
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from modelbus.chassis import memory
 from modelbus.chassis.feed import Applied
 from modelbus.router.cache.table import Table
 from router.feeds import Feed
@@ -17,6 +19,9 @@ from running import eventually
 from testing_bus import LocalBus
 
 CHANGES = 3000
+SOURCES = 2500
+LEAST_TURNS = 5
+"""Built in the loop itself, it would have none."""
 
 
 async def is_at(router: RunningRouter, revision: int) -> bool:
@@ -68,3 +73,41 @@ async def test_a_whole_snapshot_is_read_beside_the_requests(
     assert answer.status_code == 200
     assert threads
     assert threading.main_thread() not in threads
+
+
+async def test_while_a_large_snapshot_is_read_the_loop_goes_on_and_nothing_is_collected(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(SOURCES):
+        world.seed.source(world.seed.model(f"model-{number}"), world.acme)
+    monkeypatch.setattr(memory, "MANY", SOURCES)
+    turns, collections, build = list[int](), list[str](), Table.after
+    turned = 0
+
+    def watched(table: Table, applied: Applied, epoch: UUID, revision: int) -> Table:
+        gc.callbacks.append(lambda phase, _: collections.append(phase))
+        before = turned
+        after = build(table, applied, epoch, revision)
+        turns.append(turned - before)
+        gc.callbacks.pop()
+        return after
+
+    async def turn() -> None:
+        nonlocal turned
+        while True:
+            turned += 1
+            await asyncio.sleep(0)
+
+    frozen = gc.get_freeze_count()
+    turning = asyncio.create_task(turn())
+    monkeypatch.setattr(Table, "after", watched)
+    async with Feed(world.seed).running() as url, running_router(tmp_path, catalog_url=url) as router:
+        await eventually(partial(is_at, router, 1))
+        is_collecting_again, frozen = gc.isenabled(), gc.get_freeze_count() - frozen
+    turning.cancel()
+    gc.unfreeze()
+
+    assert turns[0] > LEAST_TURNS
+    assert not collections
+    assert is_collecting_again
+    assert frozen > SOURCES

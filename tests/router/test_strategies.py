@@ -15,7 +15,13 @@ from modelbus.router.balance.balancer import Balancer
 from modelbus.router.balance.strategies import STRATEGIES
 from modelbus.router.cache.records import AccessKey
 from modelbus.router.cache.table import Table
-from modelbus.router.domain.errors import MalformedRequestError, ModelUnavailableError, NoCapableSourceError
+from modelbus.router.domain.errors import (
+    MalformedRequestError,
+    ModelUnavailableError,
+    NoCapableSourceError,
+    UnsupportedBySourceError,
+)
+from modelbus.router.wire.endpoints import ENDPOINTS
 from router.picking import ANYONE, an_ask, chosen, in_turn
 from router.seeding import Seed
 
@@ -299,6 +305,52 @@ def test_a_prompt_that_is_too_long_goes_to_a_model_that_takes_it() -> None:
     assert serving(600_000) == []
     image = [{"role": "user", "content": [{"type": "text", "text": "data:image/png;base64," + "A" * 100_000}]}]
     assert len(chosen(table, an_ask("c", messages=image)).offers) == 2
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens", "max_output_tokens"])
+def test_a_longer_answer_than_a_model_gives_is_asked_of_another_or_refused_by_its_field(field: str) -> None:
+    seed = Seed()
+    supplier = seed.supplier("acme", requires_credential=False)
+    brief, long = seed.model("brief", max_output_tokens=1000), seed.model("long", max_output_tokens=8000)
+    for model in (brief, long):
+        seed.source(model, supplier, model.name)
+    seed.chain("c", brief, long)
+    table = seed.table()
+
+    def answering(wanted: Any) -> list[str]:
+        said: dict[str, Any] = {field: wanted}
+        return in_turn(table, an_ask("c", **said))
+
+    # What is no number is the supplier's to refuse.
+    assert [answering(wanted) for wanted in (1000, None, "many")] == [["brief", "long"]] * 3
+    assert answering(1001) == ["long"]
+    said: dict[str, Any] = {field: 1001}
+    assert [each.reason for each in chosen(table, an_ask("c", **said)).left_out] == [f"{field} must be at most 1000"]
+    for name, most in (("brief", 1000), ("c", 1000), ("long", 8000)):
+        said = {field: 8001}
+        with pytest.raises(MalformedRequestError, match=f"^{field} must be at most {most} for ") as refused:
+            in_turn(table, an_ask(name, **said))
+        assert refused.value.param == field
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/completions", "/v1/embeddings"])
+def test_a_path_that_is_not_translated_goes_to_who_speaks_it_and_is_refused_where_nobody_does(path: str) -> None:
+    seed = Seed()
+    fits = "embedding" if path == "/v1/embeddings" else "language"
+    both, one = seed.model("both", model_type=fits), seed.model("one", model_type=fits)
+    openai = seed.supplier("acme", requires_credential=False)
+    anthropic = seed.supplier("claude", protocol="anthropic", requires_credential=False)
+    for model in (both, one):
+        seed.source(model, anthropic, "in-messages", priority=1)
+    seed.source(both, openai, "as-asked", priority=2)
+    table, endpoint = seed.table(), ENDPOINTS[path]
+
+    found = chosen(table, an_ask("both", endpoint=endpoint))
+
+    assert [offer.source.upstream_name for offer in found.offers] == ["as-asked"]
+    assert [each.reason for each in found.left_out] == ["protocol"]
+    with pytest.raises(UnsupportedBySourceError, match="/v1/chat/completions and /v1/messages are translated"):
+        in_turn(table, an_ask("one", endpoint=endpoint))
 
 
 def test_parameters_have_defaults_and_bounds() -> None:

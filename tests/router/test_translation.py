@@ -341,8 +341,8 @@ def test_an_answer_comes_back_unchanged(content: list[dict[str, Any]], told: Tok
         "usage": message_usage(told),
     }
 
-    completion, counted = completion_of(msgspec.json.encode(message))
-    back, counted_again = message_of(completion)
+    completion, counted, _ = completion_of(msgspec.json.encode(message))
+    back, counted_again, _ = message_of(completion)
 
     assert json.loads(back) == message
     assert counted == counted_again == told

@@ -5,15 +5,23 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
 from nats.aio.msg import Msg
 from nats.js.errors import NoStreamResponseError
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ParentBased
+from opentelemetry.trace import SpanKind, format_trace_id
 from pydantic import BaseModel
 
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.messaging import Bus
+from modelbus.chassis.span_export import Share
 from modelbus.contracts.envelope import read_envelope
 from modelbus.contracts.event import read_event
 from modelbus.contracts.usage import AttemptRecord, RequestRecord, Tokens, UsageRecorded
@@ -184,6 +192,40 @@ async def test_usage_that_is_being_written_at_the_end_is_not_written_again(tmp_p
     assert [[request["id"] for request in body] for body in bodies] == [[str(entry.id)], [str(late.id)]]
 
 
+async def test_usage_names_the_trace_that_its_caller_keeps(world: World, tmp_path: Path, bus: LocalBus) -> None:
+    trace_id = uuid4().hex
+    parents = [f"00-{trace_id}-00f067aa0ba902b7-{flag}" for flag in ("01", "00")]
+    async with listening(bus) as listener, running_router(tmp_path, world.seed, nats_url=bus.url) as router:
+        for parent in (*parents, "nonsense", None):
+            headers = {} if parent is None else {"traceparent": parent}
+            answer = await router.http.post("/v1/chat/completions", json=PROMPT, headers=headers)
+            assert answer.status_code == 200
+        requests = await listener.heard(4)
+
+    assert [each.trace_id for each in sorted(requests, key=lambda each: each.id)] == [trace_id, None, None, None]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+async def test_usage_names_the_trace_that_is_told_of_a_share_of_the_requests(
+    world: World, tmp_path: Path, bus: LocalBus, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    # A lot that this sampler draws itself never wins: what is told was chosen before.
+    provider, told = TracerProvider(sampler=ParentBased(Share(0.0))), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(told))
+    monkeypatch.setattr("modelbus.router.journey.spans.tracer", lambda: provider.get_tracer("test"))
+    tracing: dict[str, Any] = {"traces_url": "http://127.0.0.1:9", "traces_share": share}
+    async with listening(bus) as listener, running_router(tmp_path, world.seed, nats_url=bus.url, **tracing) as router:
+        await router.complete()
+        [request] = await listener.heard(1)
+
+    spans = told.get_finished_spans()
+    assert [span.kind for span in spans] == ([SpanKind.CLIENT, SpanKind.SERVER] if share else [])
+    traces = {format_trace_id(span.context.trace_id) for span in spans}
+    assert traces == ({request.trace_id} if share else set())
+    assert (request.trace_id is None) == (not share)
+    provider.shutdown()
+
+
 async def test_strangers_leave_no_trace(world: World, tmp_path: Path, bus: LocalBus) -> None:
     async with listening(bus) as listener, running_router(tmp_path, world.seed, nats_url=bus.url) as router:
         await router.http.post("/v1/chat/completions", json=PROMPT, headers={"Authorization": "Bearer wrong"})
@@ -267,3 +309,18 @@ async def test_a_stale_step_that_was_passed_over_is_told_even_where_nobody_serve
         [skipped] = request.skipped
         assert (skipped.reference_kind, skipped.owner_id, skipped.reason) == ("chain", chain.id, "delisted")
         assert (skipped.step_id, skipped.target_id) == (chain.steps[0].id, gone.id)
+
+
+async def test_a_default_that_is_not_available_is_told_and_a_model_that_the_caller_names_is_not(
+    world: World, tmp_path: Path, bus: LocalBus
+) -> None:
+    gone = world.seed.model("gone", is_available=False, reason="delisted", is_default=True)
+    async with listening(bus) as listener, running_router(tmp_path, world.seed, nats_url=bus.url) as router:
+        answers = [await router.http.post("/v1/chat/completions", json={"messages": PROMPT["messages"]})]
+        answers.append(await router.complete(model="gone"))
+        unnamed, named = await listener.heard(2)
+
+    assert [answer.json()["error"]["message"] for answer in answers] == ["'gone' is not available: delisted"] * 2
+    [skipped] = unnamed.skipped
+    assert (skipped.reference_kind, skipped.owner_id, skipped.target_id) == ("model", gone.id, gone.id)
+    assert (skipped.step_id, skipped.reason, named.skipped) == (None, "delisted", [])

@@ -10,6 +10,8 @@ import pytest
 
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import CatalogSynced, ListingRefused, SyncRequested
+from modelbus.contracts.credentials import CredentialRejected
+from modelbus.contracts.event import read_event
 from modelbus.contracts.records import SupplierRecord
 from modelbus.contracts.sync import Listing, ListingFetched, SyncFailed
 from modelbus.simulator import Fault, Rule
@@ -143,9 +145,9 @@ LIES: dict[str, tuple[Fault, str]] = {
     "reset": (Fault(reset_before_headers=True), "the connection failed"),
     "too large": (Fault(huge_body_bytes=2 * 1024 * 1024), "the body is larger than 1048576 bytes"),
     "gzip bomb": (Fault(gzip_bomb_bytes=64 * 1024 * 1024), "the body is larger than 1048576 bytes"),
-    "silence": (Fault(accept_and_hang=True), "no answer within 0.2 s; gave up after 3 tries"),
-    "silence after headers": (Fault(hang_after_headers=True), "no answer within 0.2 s; gave up after 3 tries"),
-    "drip": (Fault(slow_body_bytes_per_second=2000), "no listing within 2 s"),
+    "silence": (Fault(accept_and_hang=True), "no answer within 1 s; gave up after 3 tries"),
+    "silence after headers": (Fault(hang_after_headers=True), "no answer within 1 s; gave up after 3 tries"),
+    "drip": (Fault(slow_body_bytes_per_second=2000), "no listing within 6 s"),
     "500 for ever": (Fault(status=500), "answered 500 (Internal Server Error); gave up after 3 tries"),
     "429 for ever": (Fault(status=429), "answered 429 (too many requests); gave up after 3 tries"),
     "429 for an hour": (
@@ -211,6 +213,29 @@ async def test_the_next_credential_is_tried_where_one_is_refused_or_limited(sync
 
     assert (run["status"], run["attempts"]) == ("fetched", 2)
     assert [exchange.key for exchange in sync.simulator.openai.exchanges] == ["sim-openai-key-1", "sim-openai-key-2"]
+
+
+async def test_a_refused_credential_is_told_to_routers_and_the_catalog_and_a_limited_one_is_not(
+    sync: RunningSync,
+) -> None:
+    supplier = await a_direct_supplier(sync, "sim-openai-key-1", "sim-openai-key-2")
+    refused = a_credential(supplier, "wrong", priority=0, generation=3)
+    await sync.catalog.put(refused)
+    sync.simulator.openai.behave(Rule(fault=Fault(status=429), key="sim-openai-key-1"))
+
+    run = await sync.listing_of(supplier)
+
+    async def told() -> list[CredentialRejected]:
+        stream = await sync.bus.jetstream().stream_info("HEALTH")
+        stored = [await sync.bus.jetstream().get_msg("HEALTH", at + 1) for at in range(stream.state.last_seq)]
+        reports = [read_event(CredentialRejected, each.data or b"") for each in stored]
+        return [report for report in reports if report.supplier_id == supplier.id]
+
+    [report] = await eventually(told)
+    assert run["status"] == "fetched"
+    assert (report.credential_id, report.supplier_id, report.generation) == (refused.id, supplier.id, 3)
+    assert (report.status, report.observer) == (401, "sync")
+    assert report.at < report.until
 
 
 async def test_when_every_credential_is_refused_the_reason_names_them_and_no_secret(sync: RunningSync) -> None:

@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 
 from collector import Collector
 from running import eventually
+from system.documents import ORDER, reader_directory, run, steps_of
 from whole import System
 
 pytestmark = pytest.mark.system
@@ -233,6 +234,9 @@ async def test_one_trace_leads_from_an_administrators_change_to_the_routers_copy
 async def test_a_completion_is_traced_with_each_of_its_attempts(system: System, collector: Collector) -> None:
     trace_id = uuid4().hex
     headers = {"traceparent": f"00-{trace_id}-{PARENT}-01"}
+    stranger, connection = Stranger(), await nats.connect(system.endpoints["nats_operator"])
+    await connection.subscribe("usage.recorded", cb=stranger.note)
+    await connection.flush()
 
     async with system.openai() as client:
         answer = await client.chat.completions.create(model="openai/gpt-4o-mini", messages=HELLO, extra_headers=headers)
@@ -246,9 +250,104 @@ async def test_a_completion_is_traced_with_each_of_its_attempts(system: System, 
     assert attempt.attributes["modelbus.attempt.outcome"] == "ok"
     assert "Hello" not in str(asked.attributes | attempt.attributes)
 
+    def recorded() -> list[Any]:
+        told = [each for batch in stranger.of("usage.recorded") for each in batch["requests"]]
+        return [each for each in told if each["trace_id"] == trace_id]
+
+    [record] = await eventually(recorded)
+    assert record["id"] == asked.attributes["modelbus.request.id"]
+    assert [each["source_id"] for each in record["attempts"]] == [attempt.attributes["modelbus.source.id"]]
+    await connection.close()
+
+
+@pytest.mark.parametrize("document", ORDER)
+async def test_the_commands_of_the_documents_work_and_show_what_they_say(
+    system: System, tmp_path: Path, document: str
+) -> None:
+    steps = steps_of(document)
+
+    outcomes = await run(steps, reader_directory(tmp_path / "reader", system.home))
+
+    for block, outcome in zip(steps, outcomes, strict=True):
+        told = f"{block}\n{outcome.output[-3000:]}\n{outcome.errors[-3000:]}"
+        assert outcome.is_ended, told
+        assert outcome.unannounced(block) == set(), told
+        assert [shown for shown in block.shown if shown not in outcome.output] == [], told
+
 
 async def test_nobody_was_refused_anything_on_the_bus(system: System) -> None:
     logs = [(system.home / "logs" / f"{name}.log").read_text() for name in ("catalog", "sync", "router", "integrity")]
 
     assert all("bus is connected" in log for log in logs)
     assert [line for log in logs for line in log.splitlines() if "bus refuses" in line] == []
+
+
+def lines_of(system: System, service: str) -> list[dict[str, Any]]:
+    """Read what a service has logged; every line is one JSON object, and the last may not be whole yet."""
+    whole, _, _ = (system.home / "logs" / f"{service}.log").read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+async def test_ids_lead_through_the_logs_of_all_who_hear_of_a_change(system: System) -> None:
+    request_id, trace_id, catalog = str(uuid4()), uuid4().hex, system.http("catalog")
+    [chain] = (await catalog.get("/api/v1/fallback-chains", params={"name": "default-chat"})).json()["items"]
+    headers = {"X-Request-Id": request_id, "traceparent": f"00-{trace_id}-{PARENT}-00"}
+
+    path = f"/api/v1/fallback-chains/{chain['id']}"
+    answer = await catalog.patch(path, json={"description": "Changed for the logs"}, headers=headers)
+    run = await system.sync("openrouter")
+
+    def heard(service: str, correlation_id: str) -> dict[str, Any] | None:
+        found = [each for each in lines_of(system, service) if each.get("correlation_id") == correlation_id]
+        return found[0] if found else None
+
+    [asked] = [each for each in lines_of(system, "catalog") if each.get("request_id") == request_id]
+    assert (asked["action"], asked["caller"]) == ("PATCH /api/v1/fallback-chains/{chain_id}", "administrator")
+    line = await eventually(lambda: heard("integrity", request_id))
+    assert (line["event"], line["trace_id"]) == ("event is heard", trace_id)
+    assert (line["event_type"], line["revision"]) == ("chain.changed", int(answer.headers["x-modelbus-revision"]))
+    assert asked["trace_id"] == trace_id
+    assert [each["supplier"] for each in lines_of(system, "sync") if each.get("run_id") == run["id"]]
+    assert (await eventually(lambda: heard("catalog", run["id"])))["event_id"]
+
+
+async def test_no_log_holds_a_secret_or_a_word_of_a_prompt(system: System) -> None:
+    catalog, marker, password = system.http("catalog"), f"marker-{uuid4().hex}", f"password {uuid4().hex}"
+    made = [password, marker]
+    user = {"name": f"logged-{uuid4().hex[:8]}", "role": "admin", "password": password}
+    assert (await catalog.post("/api/v1/users", json=user)).status_code == httpx.codes.CREATED
+    signed_in = {"name": user["name"], "password": password}
+    session = (await catalog.post("/api/v1/auth/login", json=signed_in)).json()
+    shown = {"Authorization": f"Bearer {session['access_token']}"}
+    token = {"name": "logged", "role": "admin"}
+    made += [session["access_token"], session["refresh_token"]]
+    made.append((await catalog.post("/api/v1/auth/tokens", json=token, headers=shown)).json()["token"])
+    made.append((await catalog.post("/api/v1/access-keys", json={"name": user["name"]})).json()["key"])
+    supplier = await system.supplier("openai-direct")
+    credential = {"supplier_id": supplier["id"], "name": "logged", "secret": f"sk-{marker}", "is_active": False}
+    assert (await catalog.post("/api/v1/credentials", json=credential)).status_code == httpx.codes.CREATED
+    for service in ("catalog", "sync", "integrity", "router"):
+        for bearer in made:
+            await system.http(service).get("/api/v1/parked", headers={"Authorization": f"Bearer {bearer}"})
+    prompts = [{"role": "user", "content": marker}]
+    async with system.openai() as client:
+        await client.chat.completions.create(model="openai/gpt-4o-mini", messages=prompts)  # type: ignore[arg-type]
+        for model, said in ((marker, prompts), ("openai/gpt-4o-mini", marker)):
+            with pytest.raises(openai.APIStatusError):
+                await client.chat.completions.create(model=model, messages=said)  # type: ignore[arg-type]
+    made += secrets_in(json.loads((system.home / "secrets.json").read_text()))
+
+    logs = {file.name: file.read_text() for file in system.home.rglob("*.log*")}
+
+    assert logs.keys() >= {f"{name}.log" for name in ("catalog", "sync", "router", "integrity", "simulator", "nats")}
+    assert [(name, secret) for secret in made for name, log in logs.items() if secret in log] == []
+
+
+def secrets_in(kept: Any) -> list[str]:
+    """Answer every text of a document."""
+    match kept:
+        case dict():
+            return [each for value in kept.values() for each in secrets_in(value)]
+        case str():
+            return [kept]
+    return []

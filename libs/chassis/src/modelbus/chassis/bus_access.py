@@ -11,6 +11,49 @@ from modelbus.contracts.bus_users import inbox_prefix
 
 
 @dataclass(frozen=True, slots=True)
+class BusTls:
+    """How servers prove who they are, and we to them; where anything is set, a server without TLS is not used."""
+
+    ca_file: Path | None = None
+    """Certificates of the authorities that are believed; without it those that the system knows."""
+    cert_file: Path | None = None
+    """Our own certificate, for servers that ask for one."""
+    key_file: Path | None = None
+    """The key to it; without it the certificate's file holds it."""
+    is_first: bool = False
+    """Whether nothing at all is said in the clear; the server must be told so too."""
+
+    def context(self) -> ssl.SSLContext | None:
+        """Answer it as Python takes it; None where nothing is set, which leaves it to the URL.
+
+        Raises:
+            ValueError: a file can't be read, or holds no certificate or not the key to it.
+        """
+        if self == BusTls():
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            # An SSLError is one too.
+            raise ValueError(f"MODELBUS_NATS_CA_FILE: {self.ca_file} is no file of certificates: {error}") from error
+        self._show(context)
+        return context
+
+    def _show(self, context: ssl.SSLContext) -> None:
+        if self.cert_file is None:
+            if self.key_file is not None:
+                raise ValueError("MODELBUS_NATS_KEY_FILE is the key to a certificate: set MODELBUS_NATS_CERT_FILE too")
+            return
+        try:
+            context.load_cert_chain(self.cert_file, self.key_file)
+        except OSError as error:
+            raise ValueError(
+                f"MODELBUS_NATS_CERT_FILE: {self.cert_file} is no certificate with its key "
+                f"(MODELBUS_NATS_KEY_FILE: {self.key_file}): {error}"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
 class BusAccess:
     """Servers of one cluster, and as whom they are entered."""
 
@@ -18,8 +61,7 @@ class BusAccess:
     """Without credentials: what is logged or shown in an error may hold these."""
     user: str | None = None
     password: str | None = None
-    ca_file: Path | None = None
-    """Certificates of the authorities that are believed; where set, a server without TLS is not used."""
+    tls: BusTls = BusTls()
 
     @property
     def inbox_prefix(self) -> str:
@@ -29,32 +71,23 @@ class BusAccess:
     @property
     def needs_tls(self) -> bool:
         """Tell whether a server without TLS must not be used."""
-        return self.ca_file is not None or any(each.startswith("tls://") for each in self.servers)
-
-    def context(self) -> ssl.SSLContext | None:
-        """Answer how the servers prove who they are; None leaves it to the URL.
-
-        Raises:
-            ValueError: the file can't be read or holds no certificate.
-        """
-        if self.ca_file is None:
-            return None
-        try:
-            return ssl.create_default_context(cafile=self.ca_file)
-        except OSError as error:
-            # An SSLError is one too.
-            raise ValueError(f"MODELBUS_NATS_CA_FILE: {self.ca_file} is no file of certificates: {error}") from error
+        return self.tls != BusTls() or any(each.startswith("tls://") for each in self.servers)
 
     def security(self) -> NatsSecurity | None:
         """Answer it as the broker takes it."""
         if self.user is not None:
-            return NatsUserPassword(self.user, self.password or "", ssl_context=self.context())
-        return None if self.ca_file is None else NatsSecurity(ssl_context=self.context())
+            return NatsUserPassword(
+                self.user,
+                self.password or "",
+                ssl_context=self.tls.context(),
+                tls_handshake_first=self.tls.is_first,
+            )
+        if self.tls == BusTls():
+            return None
+        return NatsSecurity(ssl_context=self.tls.context(), tls_handshake_first=self.tls.is_first)
 
 
-def bus_access(
-    url: str, *, user: str | None = None, password: str | None = None, ca_file: Path | None = None
-) -> BusAccess:
+def bus_access(url: str, *, user: str | None = None, password: str | None = None, tls: BusTls = BusTls()) -> BusAccess:
     """Read one URL, or several with commas between; settings of their own go before what the first URL says.
 
     Raises:
@@ -66,4 +99,4 @@ def bus_access(
     if (user is None) != (password is None):
         raise ValueError("MODELBUS_NATS_USER and MODELBUS_NATS_PASSWORD go together")
     servers = tuple(urlunsplit(each._replace(netloc=each.netloc.rpartition("@")[2])) for each in parts)
-    return BusAccess(servers, user, password, ca_file)
+    return BusAccess(servers, user, password, tls)

@@ -5,14 +5,17 @@ until it is read.
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 MOST_HEAD_BYTES = 64 * 1024
 """Of method, path and headers; four times what most servers take."""
+CALLER = "modelbus.caller"
+"""The name of the extension by which applications reach a request's connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,10 @@ class Patience:
 
 
 class Connection(HttpToolsProtocol):
-    """One connection of a caller."""
+    """One connection of a caller.
+
+    Applications find it among the extensions of a request's scope, and so need no task that waits for `receive`.
+    """
 
     def __init__(self, *args: Any, patience: Patience, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -35,6 +41,45 @@ class Connection(HttpToolsProtocol):
         self._lingering: asyncio.TimerHandle | None = None
         self._head_bytes: int | None = None
         """Of a head that has begun and not ended."""
+        self._tell_gone: Callable[[], None] | None = None
+        self._extensions: Any = {CALLER: self}
+        self._under_way: RequestResponseCycle | None = None
+
+    @property
+    def has_whole_request(self) -> bool:
+        """Whether the body of the request under way has come to its end."""
+        return self._under_way is not None and not self._under_way.more_body
+
+    def when_gone(self, tell: Callable[[], None] | None) -> None:
+        """Call that once if the caller leaves; None for nobody. One request is under way at a time, the others wait."""
+        self._tell_gone = tell
+        if tell is None:
+            return
+        # The server stops reading while a long body waits; but who has left is seen only by reading.
+        self.flow.resume_reading()
+        if self.transport.is_closing():
+            self.loop.call_soon(self._say_gone)
+
+    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Answer the request under way at once, without the server's own two steps; False if these must be taken.
+
+        Raises:
+            ValueError: a header holds a line break.
+        """
+        cycle = self._under_way
+        if cycle is None or cycle.response_started or not cycle.keep_alive or self.flow.write_paused:
+            return False
+        if cycle.disconnected:
+            return True
+        lines = [*self.server_state.default_headers, *headers]
+        head = b"%b%b\r\n" % (STATUS_LINE[status], b"".join([b"%b: %b\r\n" % line for line in lines]))
+        if head.count(b"\n") != len(lines) + 2 or head.count(b"\r") != len(lines) + 2:
+            raise ValueError("a header of the answer holds a line break")
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        self.transport.writelines((head, body))
+        cycle.on_response()
+        return True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # noqa: D102 - as asyncio calls it
         super().connection_made(transport)
@@ -45,6 +90,7 @@ class Connection(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        self._say_gone()
 
     def data_received(self, data: bytes) -> None:  # noqa: D102 - the same
         super().data_received(data)
@@ -59,6 +105,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:  # noqa: D102 - as the parser calls it
         super().on_message_begin()
+        self.scope["extensions"] = self._extensions
         self._head_bytes = 0
 
     def on_headers_complete(self) -> None:  # noqa: D102 - the same
@@ -68,11 +115,20 @@ class Connection(HttpToolsProtocol):
             self._awaiting_head = None
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:  # noqa: D102 - as the server calls it
         super().on_response_complete()
         unread = self.transport.get_write_buffer_size()
         if unread and self._lingering is None:
             self._lingering = self.loop.call_later(self._patience.unread_s, self._give_up_unread, unread)
+
+    def _say_gone(self) -> None:
+        tell, self._tell_gone = self._tell_gone, None
+        if tell is not None:
+            tell()
 
     def _await_head(self) -> None:
         self._awaiting_head = self.loop.call_later(self._patience.head_s, self._give_up_head)

@@ -1,5 +1,6 @@
 """PostgreSQL: the doors open transactions here, write through `transaction`, read through `reading`."""
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -8,17 +9,26 @@ from typing import Any
 import msgspec
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
+from modelbus.chassis import database_outages, outages
 from modelbus.chassis.callers import Caller
-from modelbus.chassis.outbox import Outbox
+from modelbus.chassis.health import distrust
+from modelbus.chassis.outbox import Outbox, committed_revision
 
 STATEMENT_TIMEOUT_MS = 60_000
 LOCK_TIMEOUT_MS = 15_000
 CONNECT_TIMEOUT_S = 5
+REFUSAL_S = 10.0
+"""How long a server that took no change counts as such, unless it takes one: nobody may change anything meanwhile."""
+REFUSALS = {"53100": "its disk is full", "25006": "it only reads"}
+"""PostgreSQL's states for a server that answers, and takes no changes."""
 TRUSTED_S = 5.0
 """How long a connection that nobody uses is taken for alive; a server that stops says so at once."""
+
+VANISHED = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
+"""A server that is silent for 10 s is asked every 5 s whether it is there, and given up after 25 s (in ms) in all."""
 
 type Finish = Callable[[AsyncSession], Awaitable[None]]
 """What is written at the end of every transaction, just before its events."""
@@ -35,6 +45,8 @@ class Database:
         self.outbox = outbox
         self._finish = finish
         self._self = Caller.system(service)
+        self._refused: tuple[float, str] | None = None
+        """When a change was refused for what the server lacks, and why."""
         self._engine = create_async_engine(
             engine_url(url),
             pool_size=pool,
@@ -53,6 +65,8 @@ class Database:
                 },
             },
         )
+        outages.know(database_outages.is_outage)
+        event.listen(self._engine.sync_engine, "connect", _keep_asking)
         event.listen(self._engine.sync_engine, "checkin", _note_time)
         event.listen(self._engine.sync_engine, "checkout", _look_whether_alive)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False, autoflush=False)
@@ -69,13 +83,21 @@ class Database:
         `caller` is for whom it is done: `session.info["caller"]`; without one, the service itself. The events'
         numbers are taken as the last statement, so the head stays locked only until the commit.
         """
-        async with self._sessions() as session, session.begin():
-            session.info["caller"] = caller or self._self
-            yield session
-            if self._finish is not None:
-                await self._finish(session)
-            if self.outbox is not None:
-                await self.outbox.flush(session)
+        try:
+            async with self._sessions() as session, session.begin():
+                session.info["caller"] = caller or self._self
+                yield session
+                if self._finish is not None:
+                    await self._finish(session)
+                if self.outbox is not None:
+                    await self.outbox.flush(session)
+        except DBAPIError as error:
+            if reason := REFUSALS.get(getattr(error.orig, "sqlstate", "")):
+                self._refused = monotonic(), reason
+            raise
+        # One that changed nothing may pass all the while.
+        if committed_revision(session) is not None:
+            self._refused = None
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -89,12 +111,26 @@ class Database:
             async with self._engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
         except Exception as error:  # noqa: BLE001 - readiness reports whatever the driver raises
-            return f"PostgreSQL does not answer: {type(error).__name__}"
+            return f"PostgreSQL does not answer: {distrust(error) or type(error).__name__}"
+        if self._refused is not None and monotonic() - self._refused[0] < REFUSAL_S:
+            return f"PostgreSQL takes no changes: {self._refused[1]}"
         return None
 
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+def _keep_asking(connection: Any, _record: Any) -> None:
+    """Have the kernel find out that the server has vanished: the driver waits for its answer for ever."""
+    found = connection.driver_connection._transport.get_extra_info("socket")  # noqa: SLF001 - the driver has no option
+    if found is None:
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in VANISHED.items():
+        # Not every system has each of them.
+        if option := getattr(socket, name, None):
+            found.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _note_time(_connection: Any, record: Any) -> None:

@@ -3,13 +3,25 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from pydantic import ValidationError
 
 EXIT_SETTINGS = 2
+EXIT_TRY_AGAIN = 75
+"""As BSD's `sysexits.h` has it: nothing is wrong with what was asked."""
 
 type Takes = Callable[[argparse.ArgumentParser], object]
 """Adds what a step takes on the command line; the step gets it by name."""
+
+
+class TryAgainError(Exception):
+    """A step could not be done now and has changed nothing; the text says why, and what to do."""
+
+
+def takes_file(parser: argparse.ArgumentParser) -> None:
+    """Take the file that a step writes."""
+    parser.add_argument("file", type=Path)
 
 
 def run(program: str, takes: Mapping[str, Takes] | None = None, **steps: Callable[..., None]) -> int:
@@ -33,4 +45,7 @@ def run(program: str, takes: Mapping[str, Takes] | None = None, **steps: Callabl
     except ValueError as error:
         print(f"{program}: {error}", file=sys.stderr)  # noqa: T201 - the same
         return EXIT_SETTINGS
+    except TryAgainError as error:
+        print(f"{program}: {error}", file=sys.stderr)  # noqa: T201 - the same
+        return EXIT_TRY_AGAIN
     return 0

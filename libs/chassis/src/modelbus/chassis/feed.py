@@ -15,11 +15,13 @@ import httpx
 import msgspec
 from nats.aio.msg import Msg
 
+from modelbus.chassis.backlog import GAP_S, Backlog
 from modelbus.chassis.feed_client import FeedClient, FeedUnusableError, HistoryGoneError
 from modelbus.chassis.feed_events import APPLIED_AT_ONCE, BREATH_S, listen
 from modelbus.chassis.last_known_good import Keeper
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import pause_s
+from modelbus.chassis.memory import growing
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.replica import Applied, GapError, Records, Replica
 from modelbus.chassis.tracing import span
@@ -29,7 +31,6 @@ from modelbus.contracts.event import read_event
 from modelbus.contracts.feed import Change, Snapshot
 
 SILENCE_S = 3.0
-GAP_S = 0.1
 AUDIT_S = 60.0
 AUDIT_AGAIN_S = 5.0
 
@@ -62,22 +63,17 @@ class Follower:
         self._on_change = on_change
         self._prepare = prepare
         self._keeper = Keeper(keep)
-        self.head = 0
-        """The newest revision that was heard of, applied or not."""
         self.is_loaded = False
         self.is_stale = True
         """True while nobody has confirmed that this is the truth: from disk only, or everyone is silent."""
         self.alarms = 0
         """Audits that found a difference at equal revision."""
-        self._pending: dict[int, Change] = {}
-        self._traces: dict[int, str] = {}
-        """The traces that pending changes belong to, where they belong to any."""
+        self._backlog = Backlog()
         self._is_held = False
         """True while a snapshot is on its way: what is heard meanwhile waits for it."""
         self._wake = asyncio.Event()
         self._heard_at = 0.0
         self._confirmed_at = 0.0
-        self._gap_since: float | None = None
         self._must_ask = True
         self._next_audit = time.monotonic() + AUDIT_S * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
 
@@ -97,6 +93,11 @@ class Follower:
         return self._replica.revision
 
     @property
+    def head(self) -> int:
+        """Answer the newest revision that was heard of, applied or not."""
+        return self._backlog.head
+
+    @property
     def age_s(self) -> float:
         """Answer the seconds since the records were last known to be the truth."""
         return time.monotonic() - self._confirmed_at if self._confirmed_at else float("inf")
@@ -108,6 +109,10 @@ class Follower:
     async def problem(self) -> str | None:
         """Answer why nothing can be served from here; stale records are served, and said to be."""
         return None if self.is_loaded else "the catalog was never loaded"
+
+    async def unkept(self) -> str | None:
+        """Answer why a restart would find older records on disk; None when what is held is kept, or shall be."""
+        return self._keeper.problem
 
     def load_kept(self) -> bool:
         """Load the last-known-good file, if there is one that is whole; it counts as stale until confirmed."""
@@ -121,7 +126,7 @@ class Follower:
     async def run(self) -> None:
         """Follow for ever; whatever fails is tried again, and the records stay as they are meanwhile."""
         # Asking goes on beside applying: an answer that takes long must not delay what the bus tells.
-        listening = listen(self._bus, self._heard, lambda: len(self._pending) >= APPLIED_AT_ONCE, self._ask)
+        listening = listen(self._bus, self._heard, lambda: len(self._backlog) >= APPLIED_AT_ONCE, self._ask)
         beside = [asyncio.create_task(listening, name="feed-listen"), asyncio.create_task(self._ask_for_ever())]
         try:
             while True:
@@ -151,10 +156,8 @@ class Follower:
         if envelope.epoch is None or envelope.revision is None:
             return
         if envelope.epoch == self.epoch and envelope.revision > self.revision:
-            body = msgspec.Raw(envelope.data)
-            self._pending[envelope.revision] = Change(envelope.revision, subject, envelope.id, body)
-            if envelope.trace_parent is not None:
-                self._traces[envelope.revision] = envelope.trace_parent
+            change = Change(envelope.revision, subject, envelope.id, msgspec.Raw(envelope.data))
+            self._backlog.add(change, envelope.trace_parent)
         self._note(envelope.epoch, envelope.revision)
         self._wake.set()
 
@@ -168,9 +171,7 @@ class Follower:
             self._ask()
         elif revision == self.revision and not self._must_ask:
             self._confirm()
-        self.head = max(self.head, revision)
-        if self.head > self.revision and self._gap_since is None:
-            self._gap_since = time.monotonic()
+        if self._backlog.hear_of(revision, self.revision):
             self._wake.set()
 
     def _ask(self) -> None:
@@ -194,31 +195,20 @@ class Follower:
         except (GapError, msgspec.DecodeError) as error:
             log.warning("an event can't be applied, the catalog is asked instead", error=str(error))
             self._must_ask = True
-        if self.revision + 1 in self._pending:
+        if self._backlog.has_next(self.revision):
             self._wake.set()
             await asyncio.sleep(BREATH_S)
-        now = time.monotonic()
-        if self._gap_since is not None and now - self._gap_since > GAP_S:
-            self._must_ask = True
-        if now - max(self._heard_at, self._confirmed_at) > SILENCE_S * random.uniform(1.0, 1.5):  # noqa: S311
+        silent_s = time.monotonic() - max(self._heard_at, self._confirmed_at)
+        if self._backlog.is_gap_old or silent_s > SILENCE_S * random.uniform(1.0, 1.5):  # noqa: S311 - spreads load
             self._must_ask = True
 
     def _drain(self) -> None:
         """Apply what follows without a gap; drop what is known already."""
         if self._is_held or not self.is_loaded:
             return
-        run: list[Change] = []
-        revision = self.revision
-        while len(run) < APPLIED_AT_ONCE and (change := self._pending.pop(revision + 1, None)) is not None:
-            run.append(change)
-            revision += 1
-        if run:
+        if run := self._backlog.take(self.revision, APPLIED_AT_ONCE):
             self._apply(run)
-        if self._pending and max(self._pending) <= self.revision:
-            self._pending.clear()
-        # What is only waiting for its turn is no gap.
-        is_gap = self.head > self.revision and self.revision + 1 not in self._pending
-        self._gap_since = (self._gap_since or time.monotonic()) if is_gap else None
+        self._backlog.settle(self.revision)
 
     async def _ask_for_ever(self) -> None:
         """Ask whenever something is missing, and audit now and then."""
@@ -248,7 +238,7 @@ class Follower:
                 pass
         except HistoryGoneError:
             await self._take_snapshot()
-        self._gap_since = None
+        self._backlog.close_gap()
         self._confirm()
 
     async def _take_delta(self) -> bool:
@@ -257,7 +247,7 @@ class Follower:
         delta = await self._catalog.changes(self.revision, self.epoch)
         if delta.epoch != self.epoch:
             raise HistoryGoneError
-        self.head = max(self.head, delta.revision)
+        self._backlog.head = max(self.head, delta.revision)
         for first in range(0, len(delta.changes), APPLIED_AT_ONCE):
             # The bus may have told some of them meanwhile.
             part = delta.changes[first : first + APPLIED_AT_ONCE]
@@ -294,36 +284,30 @@ class Follower:
             await self._take_snapshot()
 
     def _read(self, snapshot: Snapshot) -> tuple[Replica, Applied]:
-        replica = Replica(self._replica.kinds)
-        applied = replica.replace(snapshot)
-        self._prepare(applied, snapshot)
+        with growing(sum(map(len, snapshot.records.values()))):
+            replica = Replica(self._replica.kinds)
+            applied = replica.replace(snapshot)
+            self._prepare(applied, snapshot)
         return replica, applied
 
     def _replace(self, snapshot: Snapshot, replica: Replica, applied: Applied) -> None:
-        # What was heard in another epoch bears numbers that mean something else now.
-        is_same_epoch = snapshot.epoch == self.epoch
+        self._backlog.begin_anew(snapshot.revision, is_same_epoch=snapshot.epoch == self.epoch)
         self._replica = replica
-        self.head = snapshot.revision
-        self._pending = {r: each for r, each in self._pending.items() if is_same_epoch and r > snapshot.revision}
-        self._traces.clear()
-        self._gap_since = None
         self.is_loaded = True
         self._on_change(applied)
 
     def _apply(self, changes: list[Change]) -> None:
-        if not self._traces:
+        cause = self._backlog.take_cause(changes)
+        if cause is None:
             self._take_over(changes)
             return
-        causes = [cause for each in changes if (cause := self._traces.pop(each.revision, None))]
-        if not self._pending:
-            self._traces.clear()
-        with span("apply changes", parent=next(iter(causes), None)) as applying:
+        with span("apply changes", parent=cause) as applying:
             self._take_over(changes)
             applying.set_attribute("modelbus.revision", self.revision)
 
     def _take_over(self, changes: list[Change]) -> None:
         applied = self._replica.apply(changes)
-        self.head = max(self.head, self.revision)
+        self._backlog.head = max(self.head, self.revision)
         if self.head == self.revision and not self._must_ask:
             self._confirm()
         self._keeper.note_change()

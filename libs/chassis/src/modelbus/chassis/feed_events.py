@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 
 from nats.aio.msg import Msg
 
-from modelbus.chassis.loops import is_outage, pause_s
+from modelbus.chassis.loops import pause_s
 from modelbus.chassis.messaging import Bus
+from modelbus.chassis.outages import is_outage
 from modelbus.contracts.bus import CATALOG
 from modelbus.contracts.catalog import CatalogHeartbeat
 

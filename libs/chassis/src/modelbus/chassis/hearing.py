@@ -6,13 +6,10 @@ once may take whatever waits in one transaction.
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsMessage, PullSub
@@ -21,7 +18,6 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 from opentelemetry.trace import SpanKind
-from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import bound_contextvars
 
@@ -29,9 +25,10 @@ from modelbus.chassis import topology
 from modelbus.chassis.callers import Caller
 from modelbus.chassis.database import Database
 from modelbus.chassis.logs import logger
-from modelbus.chassis.loops import is_outage
 from modelbus.chassis.messaging import Bus
+from modelbus.chassis.outages import is_outage
 from modelbus.chassis.parking import Parking
+from modelbus.chassis.settling import Settling
 from modelbus.chassis.tracing import span
 from modelbus.contracts.bus import Consumer
 from modelbus.contracts.envelope import Envelope, MalformedEnvelopeError, read_envelope
@@ -42,9 +39,6 @@ TOGETHER = 400
 """As many messages are taken at once by who takes them together; fewer than may be unanswered at a time."""
 TOGETHER_WAIT_S = 0.2
 """How long to wait for messages that another replica may have taken meanwhile."""
-LONGEST_RETRY_S = 60.0
-LONGEST_OUTAGE_TRIES = 5
-"""During an outage the delay grows no further than to that of the fifth try, so that its end is noticed soon."""
 
 log = logger(__name__)
 
@@ -74,8 +68,6 @@ class Hearing:
         self._handlers: dict[str, tuple[type[Event], Handler[Any]]] = {}
         self._together: HandlerOfMany | None = None
         self._turn = asyncio.Lock()
-        self._failures: dict[UUID, int] = {}
-        """Failures per event that were its own; deliveries during an outage do not count."""
         self._problem: str | None = "not attached"
         self._must_restart = False
 
@@ -108,7 +100,7 @@ class Hearing:
         missing = {event.type for event in self.consumer.events} - self._handlers.keys()
         if missing:
             raise ValueError(f"consumer {self.consumer.durable} has no handler for {sorted(missing)}")
-        self._bus, self._database, self._parking = bus, database, parking
+        self._bus, self._database, self._settling = bus, database, Settling(self.consumer, parking)
         parking.retry_with(self.consumer.durable, self._retry_parked)
         self._subscriber = bus.broker.subscriber(
             self.consumer.stream.subjects[0],
@@ -185,17 +177,16 @@ class Hearing:
             joined = {"correlation_id": correlations.pop()} if len(correlations) == 1 else {}
             with bound_contextvars(**joined), self._span_of(heard[0].envelope) if heard else nullcontext():
                 await self._handle_together(heard)
+                log.debug("events are heard", count=len(heard), last_revision=heard[-1].revision if heard else None)
         except Exception as error:  # noqa: BLE001 - each is handled alone next, and that decides
             if not is_outage(error):
                 log.warning("events are handled one by one", error=repr(error), count=len(messages))
                 return False
             log.warning("events wait for an outage to end", error=repr(error), count=len(messages))
             for message in messages:
-                deliveries = message.metadata.num_delivered or 1
-                await message.nak(delay=retry_delay_s(min(deliveries, LONGEST_OUTAGE_TRIES)))
+                await self._settling.wait(message)
             return True
-        for each in heard:
-            self._failures.pop(each.envelope.id, None)
+        self._settling.forgive(each.envelope.id for each in heard)
         for message in messages:
             await message.ack()
         return True
@@ -215,14 +206,12 @@ class Hearing:
         try:
             envelope = read_envelope(message.headers, message.data)
         except MalformedEnvelopeError as error:
-            await self._park(message, None, repr(error), tries=1)
+            await self._settling.park(message, None, repr(error), tries=1)
             return
+        ids = {"event_id": str(envelope.id), "event_type": envelope.type, "revision": envelope.revision}
         correlation_id = envelope.correlation_id or str(envelope.id)
-        with (
-            bound_contextvars(event_id=str(envelope.id), event_type=envelope.type, correlation_id=correlation_id),
-            self._span_of(envelope),
-        ):
-            await self._handle_or_retry(message, envelope)
+        with bound_contextvars(**ids, correlation_id=correlation_id), self._span_of(envelope):
+            await self._handle_or_settle(message, envelope)
 
     def _span_of(self, envelope: Envelope) -> AbstractContextManager[Any]:
         """Go on with the trace of whoever caused the event."""
@@ -235,27 +224,14 @@ class Hearing:
         }
         return span(f"process {envelope.type}", SpanKind.CONSUMER, parent=envelope.trace_parent, attributes=attributes)
 
-    async def _handle_or_retry(self, message: Msg, envelope: Envelope) -> None:
+    async def _handle_or_settle(self, message: Msg, envelope: Envelope) -> None:
         try:
             await self._handle(envelope)
-        except ValidationError as error:
-            await self._park(message, envelope, f"body does not parse: {error}", tries=1)
-        except Exception as error:
-            # An outage is not the message's fault: it may come again as often as it takes.
-            if is_outage(error):
-                deliveries = message.metadata.num_delivered or 1
-                log.warning("event waits for an outage to end", error=repr(error), deliveries=deliveries)
-                await message.nak(delay=retry_delay_s(min(deliveries, LONGEST_OUTAGE_TRIES)))
-                return
-            tries = self._failures[envelope.id] = self._failures.get(envelope.id, 0) + 1
-            if tries >= self.consumer.max_tries:
-                log.exception("event is parked", tries=tries)
-                await self._park(message, envelope, repr(error), tries=tries)
-            else:
-                log.warning("event is retried", error=repr(error), tries=tries, exc_info=True)
-                await message.nak(delay=retry_delay_s(tries))
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, its message is settled
+            await self._settling.fail(message, envelope, error)
         else:
-            self._failures.pop(envelope.id, None)
+            log.debug("event is heard")
+            self._settling.forgive([envelope.id])
             await message.ack()
 
     async def _handle(self, envelope: Envelope) -> None:
@@ -268,36 +244,9 @@ class Hearing:
         async with self._database.transaction(Caller.system(envelope.source.rpartition("/")[2])) as session:
             await handler(session, Heard(event, envelope))
 
-    async def _park(self, message: Msg, envelope: Envelope | None, reason: str, *, tries: int) -> None:
-        try:
-            await self._parking.park(
-                consumer=self.consumer.durable,
-                subject=message.subject,
-                headers=dict(message.headers or {}),
-                body=message.data,
-                reason=reason,
-                tries=tries,
-                event_id=envelope.id if envelope else None,
-                parked_at=datetime.now(UTC),
-            )
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            await message.nak(delay=retry_delay_s(3))
-        else:
-            if envelope is not None:
-                self._failures.pop(envelope.id, None)
-            await message.ack()
-
     async def _retry_parked(self, headers: dict[str, str], body: bytes) -> None:
         async with self._turn:
             await self._handle(read_envelope(headers, body))
-
-
-def retry_delay_s(tries: int) -> float:
-    """Answer how long to wait before the next delivery: doubling from 0.2 s to 60 s, with jitter."""
-    longest = min(LONGEST_RETRY_S, 0.2 * 2.0**tries)
-    return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load
 
 
 async def _undecoded(message: Any) -> bytes:

@@ -20,43 +20,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
+from modelbus.chassis.idempotency_key import (
+    HEADER,
+    LONGEST_KEY,
+    REPLAYED,
+    IdempotencyAnswerLostError,
+    IdempotencyKeyMalformedError,
+    IdempotencyKeyReusedError,
+)
 from modelbus.chassis.secrets import Vault, WrongMasterKeyError
 
-HEADER = "idempotency-key"
-REPLAYED = "idempotency-replayed"
-LONGEST_KEY = 255
 KEPT_FOR = timedelta(hours=24)
 KEPT_HEADERS = ("content-type", "etag", "location")
-
-
-class IdempotencyKeyMalformedError(Exception):
-    """The header holds nothing that can be a key."""
-
-    code = "idempotency_key_malformed"
-
-    def __init__(self) -> None:
-        super().__init__(f"Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters")
-        self.errors = [{"field": "Idempotency-Key", "message": f"must be 1 to {LONGEST_KEY} printable characters"}]
-
-
-class IdempotencyKeyReusedError(Exception):
-    """The key was used for another request."""
-
-    code = "idempotency_key_reused"
-
-    def __init__(self) -> None:
-        super().__init__("Idempotency-Key: this key was used for another request; take a new one")
-        self.errors = [{"field": "Idempotency-Key", "message": "must be new for another path or body"}]
-
-
-class IdempotencyAnswerLostError(Exception):
-    """The request was done before, under a master key that is no more."""
-
-    code = "idempotency_answer_lost"
-
-    def __init__(self) -> None:
-        super().__init__("Idempotency-Key: this was done before, but its answer can't be read any more; look it up")
-        self.errors = [{"field": "Idempotency-Key", "message": "must be new"}]
 
 
 class _Answer(msgspec.Struct):

@@ -4,14 +4,30 @@ import os
 import time
 from uuid import UUID
 
+_MILLISECONDS = (1 << 48) - 1
+_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+_CHANCE = (0xFFF << 64) | ((1 << 62) - 1)
+_CHANCE_BYTES = 10
+_AT_ONCE = 256
+
+_chances: dict[int, list[int]] = {}
+"""Random numbers that nobody has had, by process: one that goes on as two must not have them twice.
+
+Asking the system for each lets other threads take their turn, which can make a request wait for milliseconds. Whoever
+pops one has it alone, in whatever thread.
+"""
+
 
 def new_id() -> UUID:
     """Make a UUIDv7: 48 bits of Unix milliseconds, 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    chance = int.from_bytes(os.urandom(10), "big")
-    value = (milliseconds & ((1 << 48) - 1)) << 80
-    value |= 0x7 << 76
-    value |= (chance >> 68 & 0xFFF) << 64
-    value |= 0b10 << 62
-    value |= chance & ((1 << 62) - 1)
-    return UUID(int=value)
+    milliseconds = time.time_ns() // 1_000_000 & _MILLISECONDS
+    try:
+        chance = _chances[os.getpid()].pop()
+    except (KeyError, IndexError):
+        chance, *_chances[os.getpid()] = _draw()
+    return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | chance)
+
+
+def _draw() -> list[int]:
+    drawn = os.urandom(_CHANCE_BYTES * _AT_ONCE)
+    return [int.from_bytes(drawn[at : at + _CHANCE_BYTES]) & _CHANCE for at in range(0, len(drawn), _CHANCE_BYTES)]

@@ -31,6 +31,8 @@ class Keeper:
         self._unsaved_since: float | None = None
         self._saving: asyncio.Task[None] | None = None
         self._save_after_s = SAVE_AFTER_S
+        self.problem: str | None = None
+        """Why it could not be saved the last time."""
 
     def load(self) -> Snapshot | None:
         """Read what was kept."""
@@ -64,7 +66,11 @@ class Keeper:
             await asyncio.to_thread(save, self._path, snapshot)
         except OSError as error:
             self.note_change()
-            log.error("last known good can't be saved", file=str(self._path), error=str(error))  # noqa: TRY400
+            if self.problem is None:
+                log.error("last known good can't be saved", file=str(self._path), error=str(error))  # noqa: TRY400
+            self.problem = f"the last known good can't be saved, an older one is kept: {error}"
+        else:
+            self.problem = None
         # Writing a large catalog costs the requests something too: it rests for many times as long as it took.
         self._save_after_s = max(SAVE_AFTER_S, SAVE_REST * (time.monotonic() - begun))
 

@@ -5,49 +5,12 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import asyncpg
-import httpx
-import nats.errors
-import nats.js.errors
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
 from modelbus.chassis.logs import logger
-
-OUTAGES: tuple[type[Exception], ...] = (
-    OSError,
-    TimeoutError,
-    httpx.TransportError,
-    nats.errors.Error,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.exceptions.OperatorInterventionError,
-    asyncpg.exceptions.InsufficientResourcesError,
-    InterfaceError,
-    OperationalError,
-    PoolTimeoutError,
-)
-"""What a neighbour's absence looks like."""
-
-TRY_AGAIN_STATES = ("40001", "40P01", "55P03", "57014")
-"""PostgreSQL's states for a transaction that another one was in the way of: serialisation, deadlock, time-outs."""
-OUTAGE_STATES = (*TRY_AGAIN_STATES, "08", "53", "57P")
-"""These, and its classes for lost connections, lack of resources, and a server that stops or starts.
-
-https://www.postgresql.org/docs/current/errcodes-appendix.html
-"""
+from modelbus.chassis.outages import is_outage
 
 LONGEST_PAUSE_S = 5.0
 
 log = logger(__name__)
-
-
-def is_outage(error: BaseException) -> bool:
-    """Tell whether the error means that a neighbour is away, rather than that we are wrong."""
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None) or ""
-        return error.connection_invalidated or state.startswith(OUTAGE_STATES) or isinstance(error, OUTAGES)
-    return isinstance(error, OUTAGES)
 
 
 async def repeat(

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from modelbus.chassis.bus_access import BusAccess, bus_access
+from modelbus.chassis.health import distrust
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import pause_s
 from modelbus.chassis.settings import BusSettings
@@ -40,6 +41,8 @@ class Bus:
         self._needs_tls = access.needs_tls
         self._connected = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
+        self._reason = "no answer yet"
+        self._is_away_told = False
         self.reconnects = 0
         self.refused: Counter[str] = Counter()
         """What the bus did not let us do: how often we were refused a `publish`, and how often a `subscription`."""
@@ -83,12 +86,12 @@ class Bus:
                 self._refuse_plain()
             except (OSError, NatsError) as error:
                 failures += 1
-                if failures == 1:
-                    log.warning("bus is away", error=repr(error))
+                self._note_away(error)
                 with suppress(Exception):
                     await self.broker.stop()
                 await asyncio.sleep(pause_s(failures))
             else:
+                self._is_away_told = False
                 log.info("bus is connected")
                 self._connected.set()
                 return
@@ -96,7 +99,7 @@ class Bus:
     def _refuse_plain(self) -> None:
         # The client takes the server's word for whether to use TLS.
         if self._needs_tls and not self.broker.connection._server_info.get("tls_required"):  # noqa: SLF001 - told nowhere else
-            raise PlainBusError("the server does not use TLS, which MODELBUS_NATS_URL or MODELBUS_NATS_CA_FILE demands")
+            raise PlainBusError("the server does not use TLS, which MODELBUS_NATS_URL or another setting demands")
 
     async def stop(self) -> None:
         """Stop the subscribers and close the connection."""
@@ -121,7 +124,7 @@ class Bus:
 
     async def problem(self) -> str | None:
         """Answer why the bus can't be used now; None when it can."""
-        return None if self.is_connected else "NATS is not connected"
+        return None if self.is_connected else f"NATS is not connected: {self._reason}"
 
     async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Tell on core NATS, to whoever listens now.
@@ -133,17 +136,30 @@ class Bus:
         await client.publish(subject, body, headers=dict(headers))
 
     async def _on_error(self, error: Exception) -> None:
-        # Permission violations and slow consumers are told here and nowhere else.
+        # Permission violations, slow consumers and why a lost connection stays away are told here and nowhere else.
         if found := VIOLATION.search(str(error)):
             operation, subject = found.groups()
             self.refused[operation.lower()] += 1
             log.error("bus refuses", operation=operation.lower(), subject=subject)
-        elif self._connected.is_set() and not isinstance(error, (OSError, TimeoutError)):
+            return
+        if not self.is_connected:
+            self._note_away(error)
+        elif not isinstance(error, (OSError, TimeoutError)):
             log.warning("bus reports an error", error=repr(error))
 
     async def _on_disconnect(self) -> None:
+        if self._connected.is_set():
+            self._reason = "the connection was lost"
         log.warning("bus connection lost")
 
     async def _on_reconnect(self) -> None:
         self.reconnects += 1
+        self._is_away_told = False
         log.info("bus connection is back", reconnects=self.reconnects)
+
+    def _note_away(self, error: Exception) -> None:
+        """Keep for who asks why; the log has the first reason of each outage, as tries follow one another quickly."""
+        self._reason = distrust(error) or f"{type(error).__name__}: {error}".rstrip(": ")
+        if not self._is_away_told:
+            self._is_away_told = True
+            log.warning("bus is away", error=self._reason)

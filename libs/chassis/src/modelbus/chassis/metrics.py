@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelbus.chassis import problems
 from modelbus.chassis.logs import logger
-from modelbus.chassis.loops import is_outage
+from modelbus.chassis.outages import is_outage
 
 PATH = "/metrics"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

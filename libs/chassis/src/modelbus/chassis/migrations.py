@@ -1,7 +1,8 @@
-"""Migrations: Alembic without ini files, one version table per schema, one service at a time."""
+"""Migrations: Alembic without ini files, one version table per schema, one service at a time, while it serves."""
 
 import asyncio
 import importlib.resources
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,16 +10,32 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from modelbus.chassis.database import engine_url, plain_dsn
+from modelbus.chassis.entry import TryAgainError
 
-LOCK_TIMEOUT_MS = 10_000
+LOCK_TIMEOUT_MS = 2_000
+"""Whoever comes behind a waiting migration waits as long; so it waits briefly, and often."""
+PAUSE_S = 1.0
+WAIT_S = 60.0
+STATEMENT_S = 600.0
+
+_LOCKED, _TOO_LONG = "55P03", "57014"
 
 
-def migrate(package: str, url: str, schema: str) -> None:
-    """Bring the schema to the newest revision in `<package>.store.migrations`."""
-    asyncio.run(_migrate(script_directory(package), url, schema))
+def migrate(
+    package: str, url: str, schema: str, *, to: str = "head", wait_s: float = WAIT_S, statement_s: float = STATEMENT_S
+) -> None:
+    """Bring the schema to a revision in `<package>.store.migrations`: all that is between in one transaction, or none.
+
+    Raises:
+        TryAgainError: others hold locks that it needs for longer than `wait_s`, or a statement takes `statement_s`.
+    """
+    script = script_directory(package)
+    engine = create_async_engine(engine_url(url), poolclass=sa.NullPool, connect_args={"dsn": plain_dsn(url)})
+    asyncio.run(_migrate(_Migration(script, schema, to, statement_s), engine, wait_s))
 
 
 def script_directory(package: str) -> ScriptDirectory:
@@ -29,25 +46,54 @@ def script_directory(package: str) -> ScriptDirectory:
     return ScriptDirectory.from_config(config)
 
 
-async def _migrate(script: ScriptDirectory, url: str, schema: str) -> None:
-    engine = create_async_engine(engine_url(url), poolclass=sa.NullPool, connect_args={"dsn": plain_dsn(url)})
+class _Migration:
+    """What is done in one transaction."""
+
+    def __init__(self, script: ScriptDirectory, schema: str, to: str, statement_s: float) -> None:
+        self.schema, self.statement_s = schema, statement_s
+        self._script, self._to = script, to
+
+    def run(self, connection: Connection) -> None:
+        connection.execute(sa.text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+        connection.execute(sa.text(f"SET LOCAL statement_timeout = {round(self.statement_s * 1000)}"))
+        # Two replicas that start together must not both migrate; the lock goes with the transaction.
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"{self.schema}.migrate"})
+        connection.execute(sa.text(f'SET LOCAL search_path TO "{self.schema}"'))
+        with EnvironmentContext(Config(), self._script, fn=self._upgrade) as environment:
+            environment.configure(connection=connection, version_table_schema=self.schema, transactional_ddl=True)
+            environment.run_migrations()
+
+    def _upgrade(self, revision: Any, _context: Any) -> Any:
+        return self._script._upgrade_revs(self._to, revision)  # noqa: SLF001 - how alembic.command.upgrade itself asks
+
+
+async def _migrate(migration: _Migration, engine: AsyncEngine, wait_s: float) -> None:
+    deadline = monotonic() + wait_s
     try:
-        async with engine.connect() as connection:
-            await connection.run_sync(_upgrade, script, schema)
-            await connection.commit()
+        while not await _is_done(migration, engine):
+            if monotonic() > deadline:
+                raise TryAgainError(
+                    f"the schema {migration.schema} is not migrated, and as it was: for {wait_s:g} s others have held "
+                    "locks that the migration needs; see pg_stat_activity for long transactions, then run it again"
+                )
+            await asyncio.sleep(PAUSE_S)
     finally:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection, script: ScriptDirectory, schema: str) -> None:
-    # Two replicas that start together must not both migrate; the lock goes with the transaction.
-    connection.execute(sa.text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"{schema}.migrate"})
-    connection.execute(sa.text(f'SET LOCAL search_path TO "{schema}"'))
-
-    def upgrade(revision: Any, _context: Any) -> Any:
-        return script._upgrade_revs("head", revision)  # noqa: SLF001 - how alembic.command.upgrade itself asks
-
-    with EnvironmentContext(Config(), script, fn=upgrade) as environment:
-        environment.configure(connection=connection, version_table_schema=schema, transactional_ddl=True)
-        environment.run_migrations()
+async def _is_done(migration: _Migration, engine: AsyncEngine) -> bool:
+    """Try once; answers whether nobody was in the way."""
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(migration.run)
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None)
+        if state == _TOO_LONG:
+            raise TryAgainError(
+                f"the schema {migration.schema} is not migrated, and as it was: a statement took longer than "
+                f"{migration.statement_s:g} s; raise MODELBUS_MIGRATION_STATEMENT_S, then run it again"
+            ) from error
+        if state != _LOCKED:
+            raise
+        return False
+    return True

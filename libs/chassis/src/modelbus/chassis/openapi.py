@@ -6,12 +6,19 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from modelbus.chassis.idempotency import LONGEST_KEY
+from modelbus.chassis.idempotency_key import LONGEST_KEY
 from modelbus.chassis.problems import problem
+from modelbus.chassis.roles import PUBLIC, Roles, needed_by
 from modelbus.contracts.problems import Problem
 
 MEDIA_TYPE = "application/problem+json"
 WRITES = ("post", "put", "patch", "delete")
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The access token of a session, an API token, or a static token. Of the roles an `editor` may do "
+    "all that a `viewer` may, an `admin` all that an `editor` may; what needs `service` is open to each of them.",
+}
 REFUSALS = {
     400: ("malformed_json", "The request can't be read."),
     401: ("unauthorized", "There is no valid token."),
@@ -27,6 +34,7 @@ REFUSALS = {
 """A code of each status, for an example, and what the status means."""
 _FOR_WRITES = (409, 412, 413)
 _REFERENCE = "#/components/schemas/"
+_REFUSED = "#/components/responses/"
 
 _IF_MATCH = {
     "name": "If-Match",
@@ -48,7 +56,7 @@ _ETAG = {"schema": {"type": "string"}, "description": "The version, for `If-Matc
 _REVISION = {"schema": {"type": "string"}, "description": "The catalog's revision that the change took."}
 
 
-def describe(app: FastAPI, examples: Mapping[str, Any]) -> dict[str, Any]:
+def describe(app: FastAPI, roles: Roles, examples: Mapping[str, Any]) -> dict[str, Any]:
     """Answer the app's document, made once; `examples` are those of its schemas, by their names."""
     if app.openapi_schema is None:
         document = get_openapi(
@@ -61,10 +69,12 @@ def describe(app: FastAPI, examples: Mapping[str, Any]) -> dict[str, Any]:
             schemas.pop(unused, None)
         for name, example in examples.items():
             schemas[name]["examples"] = [example]
-        components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        components["securitySchemes"] = {"bearer": BEARER}
+        components["responses"] = {str(status): _refusal(status, *told) for status, told in REFUSALS.items()}
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 _complete(path, method, operation)
+                _secure(roles, path, method, operation)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -73,12 +83,11 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     """Add what every operation of an administrative API may answer, and the headers that writes take."""
     if not path.startswith("/api/"):
         return
-    operation.setdefault("security", [{"bearer": []}])
     responses = operation["responses"]
-    for status, (code, meaning) in REFUSALS.items():
+    for status in REFUSALS:
         if status in _FOR_WRITES and method not in WRITES:
             continue
-        responses[str(status)] = _refusal(status, code, meaning)
+        responses[str(status)] = {"$ref": f"{_REFUSED}{status}"}
     if method not in WRITES:
         return
     parameters = operation.setdefault("parameters", [])
@@ -91,6 +100,18 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
             response.setdefault("headers", {})["X-Modelbus-Revision"] = _REVISION
             if "{" in path or method == "post":
                 response["headers"]["ETag"] = _ETAG
+
+
+def _secure(roles: Roles, path: str, method: str, operation: dict[str, Any]) -> None:
+    """Say whom the operation lets in; the roles of OpenAPI 3.1 stand behind a scheme of any type."""
+    if not path.startswith("/api/"):
+        return
+    needed = needed_by(roles, method.upper(), path)
+    if needed is PUBLIC:
+        operation["security"] = []
+        return
+    operation["security"] = [{"bearer": [needed.value]}]
+    operation["responses"]["403"]["description"] = f"The token's role is not enough: it must be `{needed}`."
 
 
 def _refusal(status: int, code: str, meaning: str) -> dict[str, Any]:

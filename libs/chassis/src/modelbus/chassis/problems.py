@@ -6,50 +6,38 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from modelbus.chassis.idempotency import (
-    IdempotencyAnswerLostError,
-    IdempotencyKeyMalformedError,
-    IdempotencyKeyReusedError,
-)
 from modelbus.chassis.logs import logger
-from modelbus.chassis.loops import TRY_AGAIN_STATES, is_outage
-from modelbus.chassis.parking import NotParkedError, RetryFailedError
+from modelbus.chassis.outages import is_outage
+from modelbus.chassis.roles import RoleTooLowError
 from modelbus.contracts.problems import FieldError, Problem
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = "1"
 
-_OWN: Mapping[type[Exception], int] = {
-    NotParkedError: 404,
-    RetryFailedError: 409,
-    IdempotencyKeyMalformedError: 400,
-    IdempotencyKeyReusedError: 422,
-    IdempotencyAnswerLostError: 409,
-}
-# https://www.postgresql.org/docs/current/errcodes-appendix.html
-_UNIQUE_VIOLATION, _FOREIGN_KEY_VIOLATION = "23505", "23503"
-_DATA_EXCEPTION_CLASS = "22"
+_OWN: Mapping[type[Exception], int] = {RoleTooLowError: 403}
 
 log = logger(__name__)
 
 
 def install(app: FastAPI, statuses: Mapping[type[Exception], int]) -> None:
     """Answer every failure of the app by a problem document; `statuses` maps the service's refusals."""
+    refuse_by(app, {**_OWN, **statuses})
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def refuse_by(app: FastAPI, statuses: Mapping[type[Exception], int]) -> None:
+    """Answer these refusals by problem documents of the statuses."""
 
     async def refuse(_request: Request, error: Exception) -> Response:
         status = next(statuses[kind] for kind in type(error).__mro__ if kind in statuses)
         return respond(refusal(error, status), getattr(error, "headers", None))
 
-    statuses = {**_OWN, **statuses}
     for kind in statuses:
         app.add_exception_handler(kind, refuse)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(DBAPIError, _database)
 
 
 def refusal(error: Exception, status: int) -> Problem:
@@ -105,21 +93,6 @@ async def _http(_request: Request, error: Exception) -> Response:
         413: "body_too_large",
     }.get(error.status_code, "refused")
     return respond(problem(error.status_code, code, str(error.detail)), error.headers)
-
-
-async def _database(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DBAPIError)  # noqa: S101 - registered for it alone
-    state = getattr(error.orig, "sqlstate", None) or ""
-    if state == _UNIQUE_VIOLATION:
-        return respond(problem(409, "already_exists", "something with these unique values exists already"))
-    if state == _FOREIGN_KEY_VIOLATION:
-        return respond(problem(409, "dangling_reference", "the change refers to something that is not there"))
-    if state.startswith(_DATA_EXCEPTION_CLASS):
-        return respond(problem(422, "invalid_input", "a value can't be stored: a NUL character or out of range"))
-    if state in TRY_AGAIN_STATES:
-        detail = "another change is in the way; try again"
-        return respond(problem(503, "try_again", detail), {"Retry-After": RETRY_AFTER_S})
-    return unexpected(request.url.path, error)
 
 
 def unexpected(path: str, error: Exception) -> Response:

@@ -18,15 +18,22 @@ from nats.js.errors import APIError
 
 from modelbus.chassis.database import CONNECT_TIMEOUT_S, Database
 from modelbus.chassis.logs import logger
-from modelbus.chassis.loops import is_outage, pause_s
+from modelbus.chassis.loops import pause_s
 from modelbus.chassis.messaging import PUBLISH_TIMEOUT_S, Bus
+from modelbus.chassis.outages import is_outage
 from modelbus.chassis.outbox import Outbox, record
 from modelbus.contracts.bus import Stream
 from modelbus.contracts.catalog import CatalogReset
 from modelbus.contracts.envelope import Envelope, MalformedEnvelopeError, read_envelope
 
 BATCH = 500
+TRIES_BEFORE_PROBLEM = 3
+"""One may lose a race, and be right the next time."""
 POLL_S = 1.0
+ANSWER_S = 10.0
+SILENCE_MS = 5000
+"""A leader asks every second. One that is frozen, or out of reach, keeps its connection, and with it the lock, until
+PostgreSQL ends the session after so long; it finds out when it asks again."""
 
 log = logger(__name__)
 
@@ -56,6 +63,8 @@ class Relay:
         self._stream = stream
         self._wake = asyncio.Event()
         self._failures = 0
+        self._refusals: list[str] = []
+        """Why nothing could be told since something was."""
         self.is_leader = False
         self.relayed = 0
         """Revision of the newest event that the stream is known to hold."""
@@ -69,15 +78,27 @@ class Relay:
                 if not isinstance(error, StreamMovedError) and not is_outage(error):
                     raise
                 self._failures += 1
+                self._refusals.append(str(error) or type(error).__name__)
                 log.warning("relay is interrupted", stream=self._stream.name, error=repr(error))
                 await asyncio.sleep(pause_s(self._failures))
             finally:
                 self.is_leader = False
 
+    async def problem(self) -> str | None:
+        """Answer why events can't be told, though it was tried again; None when they can, or another one leads."""
+        if len(self._refusals) < TRIES_BEFORE_PROBLEM:
+            return None
+        return f"the stream {self._stream.name} takes no events: {self._refusals[-1]}"
+
     async def _lead(self) -> None:
         client = await self._bus.connected()
         context = client.jetstream(timeout=PUBLISH_TIMEOUT_S)
-        connection = await asyncpg.connect(self._database.dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=30)
+        connection = await asyncpg.connect(
+            self._database.dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=ANSWER_S,
+            server_settings={"idle_session_timeout": str(SILENCE_MS)},
+        )
         try:
             await self._become_leader(connection)
             cursor = await self._reconcile(await self._find_cursor(context))
@@ -95,7 +116,8 @@ class Relay:
 
     async def _become_leader(self, connection: "asyncpg.Connection[Any]") -> None:
         lock = f"SELECT pg_try_advisory_lock(hashtext('{self._outbox.schema}.relay'))"
-        while not await connection.fetchval(lock):  # noqa: ASYNC110 - the lock is another process's to free
+        while not await connection.fetchval(lock):
+            self._refusals.clear()
             await asyncio.sleep(POLL_S)
         await connection.add_listener(self._outbox.channel, lambda *_: self._wake.set())
         self.is_leader = True
@@ -110,6 +132,7 @@ class Relay:
             state = (await context.stream_info(self._stream.name)).state
             if state.last_seq != cursor.sequence:
                 raise StreamMovedError(f"ends at {state.last_seq}, expected {cursor.sequence}") from None
+            self._refusals.clear()
 
     async def _find_cursor(self, context: JetStreamContext) -> Cursor:
         """Find the newest event of ours; what somebody else has put behind it is passed over, and said."""
@@ -181,6 +204,7 @@ class Relay:
             cursor.sequence, cursor.event_id = answer.seq, row["id"]
             cursor.revision, cursor.epoch = row["revision"], row["epoch"]
             self.relayed = cursor.revision
+        self._refusals.clear()
 
     def _envelope(self, row: asyncpg.Record) -> Envelope:
         return Envelope(

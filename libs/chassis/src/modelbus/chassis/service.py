@@ -7,12 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Any
 
 import uvicorn
-from fastapi import Depends, FastAPI, Request
-from fastapi.routing import APIRoute
-from sqlalchemy.ext.asyncio import AsyncSession
+from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,14 +19,11 @@ from structlog.contextvars import bound_contextvars
 from modelbus.chassis import auth, health, openapi, problems
 from modelbus.chassis import metrics as metrics_page
 from modelbus.chassis.connections import Connection, Patience
-from modelbus.chassis.database import Database
-from modelbus.chassis.idempotency import claim_for
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.logs import configure_logs, logger
 from modelbus.chassis.loops import stop
 from modelbus.chassis.memory import settle
 from modelbus.chassis.metrics import Counting, Metrics, Requests
-from modelbus.chassis.outbox import committed_revision
 from modelbus.chassis.settings import ServiceSettings
 from modelbus.chassis.tracing import HEADER, joined, start_tracing
 
@@ -44,36 +39,6 @@ _failed_jobs: list[str] = []
 type Job = Callable[[], Awaitable[None]]
 
 log = logger(__name__)
-
-
-async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
-    database: Database = request.app.state.database
-    async with database.transaction(request.state.caller) as session:
-        # For the audit log, and for whoever has to know whether the thing is still as the caller saw it.
-        session.info["action"] = f"{request.method} {request.scope['route'].path}"
-        session.info["path"] = request.url.path
-        session.info["if_match"] = request.headers.get("if-match")
-        await claim_for(request, session)
-        yield session
-    request.state.revision = committed_revision(session)
-
-
-async def _reading(request: Request) -> AsyncIterator[AsyncSession]:
-    database: Database = request.app.state.database
-    async with database.reading() as session:
-        yield session
-
-
-# scope="function": the commit must precede the answer, or a caller could read before its own write.
-Transaction = Annotated[AsyncSession, Depends(_transaction, scope="function")]
-"""A session in a transaction that commits, events included, before the answer is sent."""
-Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
-"""A session on one consistent view, which refuses to write."""
-
-
-def is_conditional(route: APIRoute) -> bool:
-    """Tell whether requests of the route have a transaction, which sees to their `If-Match`."""
-    return any(each.call is _transaction for each in route.dependant.dependencies)
 
 
 class RequestContext:
@@ -145,7 +110,7 @@ class BodyLimit:
         await self._app(scope, receive_within_limit, send)
 
 
-def build(  # noqa: PLR0913 - the ten things in which services differ
+def build(  # noqa: PLR0913 - the things in which services differ
     *,
     title: str,
     description: str,
@@ -157,6 +122,7 @@ def build(  # noqa: PLR0913 - the ten things in which services differ
     larger_bodies: Mapping[str, int] = MappingProxyType({}),
     examples: Mapping[str, Any] = MappingProxyType({}),
     metrics: Metrics = Metrics(),  # noqa: B008 - holds nothing that changes
+    impairments: Mapping[str, health.Check] = MappingProxyType({}),
 ) -> FastAPI:
     """Build the app with ids, auth, limits, problems and health; the service adds its routes."""
     app = FastAPI(
@@ -169,16 +135,14 @@ def build(  # noqa: PLR0913 - the ten things in which services differ
         # Spans of requests alone: figures are ours, and what went wrong is in our logs, without what was sent.
         telemetry={"metrics": False, "logs": False, "operation_spans": False},
     )
-    app.openapi = partial(openapi.describe, app, examples)  # type: ignore[method-assign]
-    app.router.routes.extend(health.routes(checks).routes)
+    app.state.door = door
+    app.openapi = partial(openapi.describe, app, door.roles, examples)  # type: ignore[method-assign]
+    app.router.routes.extend(health.routes(checks, impairments).routes)
     problems.install(app, statuses)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, larger=larger_bodies)
     app.add_middleware(
         auth.Gate,
-        tokens={
-            auth.ADMINISTRATOR: settings.admin_token.get_secret_value(),
-            auth.SERVICE: settings.service_token.get_secret_value(),
-        },
+        tokens=_tokens(settings),
         door=door,
     )
     app.add_middleware(RequestContext)
@@ -186,6 +150,13 @@ def build(  # noqa: PLR0913 - the ten things in which services differ
     app.add_middleware(Counting, requests=requests)
     app.router.routes.extend(metrics_page.routes(metrics, requests, settings.metrics_token).routes)
     return app
+
+
+def _tokens(settings: ServiceSettings) -> dict[str, str]:
+    tokens = {auth.SERVICE_TOKEN: settings.service_token.get_secret_value()}
+    if settings.admin_token_accepted:
+        tokens[auth.ADMINISTRATOR] = settings.admin_token.get_secret_value()
+    return tokens
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from modelbus.chassis.bus_access import BusAccess, bus_access
+from modelbus.chassis.bus_access import BusAccess, BusTls, bus_access
 from modelbus.chassis.environment import Environment
 
 
@@ -18,6 +18,12 @@ class BusSettings(Environment):
     nats_password: SecretStr | None = None
     nats_ca_file: Path | None = None
     """Certificates of the authorities that sign the servers' ones; where set, a server without TLS is refused."""
+    nats_cert_file: Path | None = None
+    """Our own certificate, for servers that ask for one."""
+    nats_key_file: Path | None = None
+    """The key to it; without it the certificate's file holds it."""
+    nats_tls_first: bool = False
+    """Whether TLS begins before anything is said, so that nobody between hears a password; as the server is told."""
     nats_replicas: int = Field(default=1, ge=1, le=5)
     """On how many nodes of a cluster each stream is kept; 3 where there are three."""
 
@@ -28,7 +34,8 @@ class BusSettings(Environment):
             ValueError: user and password don't go together.
         """
         password = None if self.nats_password is None else self.nats_password.get_secret_value()
-        return bus_access(self.nats_url, user=self.nats_user, password=password, ca_file=self.nats_ca_file)
+        tls = BusTls(self.nats_ca_file, self.nats_cert_file, self.nats_key_file, self.nats_tls_first)
+        return bus_access(self.nats_url, user=self.nats_user, password=password, tls=tls)
 
 
 class TraceSettings(Environment):
@@ -47,6 +54,8 @@ class ServiceSettings(BusSettings, TraceSettings):
     port: int = Field(ge=0, le=65535)
     admin_token: SecretStr = Field(min_length=16)
     """Bearer token of the administrator."""
+    admin_token_accepted: bool = True
+    """Whether it opens anything; off once there are users."""
     service_token: SecretStr = Field(min_length=16)
     """Bearer token that services show one another; it opens the feed and the claim check only."""
     state_dir: Path = Path(".modelbus/state")
@@ -68,6 +77,10 @@ class DatabaseSettings(Environment):
     database_url: SecretStr
     """postgresql://role:password@host:port/database; the role owns the schema of its service."""
     database_pool: int = Field(default=10, ge=1)
+    migration_wait_s: float = Field(default=60.0, gt=0)
+    """How long a migration tries to get the locks that it needs, for two seconds at a time."""
+    migration_statement_s: float = Field(default=600.0, gt=0)
+    """Longest time for one statement of a migration."""
 
 
 class MasterKeySettings(Environment):

@@ -17,6 +17,8 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from modelbus.chassis.settings import TraceSettings
 
 HEADER = "traceparent"
+CHOSEN = "modelbus-chosen"
+"""In a context: who begins the trace has drawn by lot itself that it is told."""
 _TRACE_PARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _propagator = TraceContextTextMapPropagator()
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from modelbus.contracts import catalog, health, references, sync, usage
+from modelbus.contracts import catalog, credentials, health, references, sync, usage
 from modelbus.contracts.event import Event
 
 GIB = 1024**3
@@ -63,7 +63,7 @@ USAGE = Stream(name="USAGE", teller="router", events=(usage.UsageRecorded,), max
 HEALTH = Stream(
     name="HEALTH",
     teller="sync",
-    events=(health.SourceHealthChanged,),
+    events=(health.SourceHealthChanged, credentials.CredentialRejected, credentials.CredentialCooled),
     max_bytes=GIB // 64,
     more_tellers=("router",),
 )
@@ -99,7 +99,7 @@ SYNC_HEARS_CATALOG = Consumer(
 )
 CATALOG_HEARS_SYNC = Consumer(durable="catalog", stream=SYNC, events=(sync.ListingFetched,), ack_wait_s=120.0)
 CATALOG_HEARS_USAGE = Consumer(durable="catalog-usage", stream=USAGE, events=(usage.UsageRecorded,))
-CATALOG_HEARS_HEALTH = Consumer(durable="catalog-health", stream=HEALTH, events=(health.SourceHealthChanged,))
+CATALOG_HEARS_HEALTH = Consumer(durable="catalog-health", stream=HEALTH, events=HEALTH.events)
 SYNC_HEARS_USAGE = Consumer(durable="sync-usage", stream=USAGE, events=(usage.UsageRecorded,))
 INTEGRITY_HEARS_CATALOG = Consumer(
     durable="integrity",
@@ -111,6 +111,7 @@ INTEGRITY_HEARS_CATALOG = Consumer(
         catalog.SourceChanged,
         catalog.PriceChanged,
         catalog.ChainChanged,
+        catalog.SplitChanged,
         catalog.ComplexityChanged,
         catalog.StrategyChanged,
         catalog.ScopeChanged,

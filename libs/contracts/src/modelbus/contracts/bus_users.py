@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from modelbus.contracts.bus import ADVISORIES_STREAM, CATALOG, CONSUMERS, STREAMS, USAGE, Consumer, Stream
 from modelbus.contracts.catalog import CatalogHeartbeat
+from modelbus.contracts.credentials import CredentialCooled, CredentialRejected
 from modelbus.contracts.limits import LimitsDrawn
 
 SERVICES = ("catalog", "sync", "router", "integrity")
@@ -16,6 +17,8 @@ SUBSCRIBER = "subscriber"
 HEARTBEAT = CatalogHeartbeat.type
 AMONG_ROUTERS = LimitsDrawn.type
 """Told by routers to routers, and of use to nobody else."""
+HEARD_BY_ROUTERS = (CredentialRejected.type, CredentialCooled.type)
+"""What one router sees of a credential all of them are to know at once, and not only when the catalog tells it."""
 FOLLOWERS = ("sync", "router")
 """Services with a copy of the catalog, which hear all of it beside the feed."""
 SEALED = ("credential", "access_key")
@@ -80,7 +83,7 @@ def _service(name: str) -> BusUser:
     if name == USAGE.teller:
         # Routers sum up what all of them told: read without a consumer, so that there is nothing to steer.
         publish += [AMONG_ROUTERS, f"$JS.API.DIRECT.GET.{USAGE.name}"]
-        followed += (AMONG_ROUTERS,)
+        followed += (AMONG_ROUTERS, *HEARD_BY_ROUTERS)
     return BusUser(name, tuple(dict.fromkeys(publish)), (f"{inbox_prefix(name)}.>", *followed))
 
 

@@ -42,7 +42,7 @@ class CredentialChanged(RecordChanged[records.CredentialRecord]):
     """A credential was created, changed or deleted; the secret is sealed."""
 
     type: ClassVar[str] = "credential.changed"
-    version: ClassVar[str] = "1-1"
+    version: ClassVar[str] = "1-2"
 
 
 class ModelChanged(RecordChanged[records.ModelRecord]):
@@ -64,6 +64,12 @@ class ChainChanged(RecordChanged[routing.ChainRecord]):
 
     type: ClassVar[str] = "chain.changed"
     version: ClassVar[str] = "1-1"
+
+
+class SplitChanged(RecordChanged[routing.SplitRecord]):
+    """A split was created, changed or deleted."""
+
+    type: ClassVar[str] = "split.changed"
 
 
 class ComplexityChanged(RecordChanged[routing.ComplexityRecord]):
@@ -262,6 +268,7 @@ CHANGES: dict[str, type[RecordChanged[Any]]] = {
     records.ModelRecord.kind: ModelChanged,
     records.SourceRecord.kind: SourceChanged,
     routing.ChainRecord.kind: ChainChanged,
+    routing.SplitRecord.kind: SplitChanged,
     routing.ComplexityRecord.kind: ComplexityChanged,
     routing.ScopeRecord.kind: ScopeChanged,
     routing.StrategyRecord.kind: StrategyChanged,

@@ -14,7 +14,7 @@ class DrawnRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     holder_id: UUID
-    """An access key or a consumer."""
+    """An access key, a consumer, or a credential of a supplier."""
     requests: int
     """Since the router's last word about the holder."""
     tokens: int

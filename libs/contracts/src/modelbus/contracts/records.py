@@ -84,6 +84,8 @@ class CredentialRecord(Record):
     """Why it is not ok, in our words; None while it is."""
     state_until: datetime | None = None
     """When it may be used again; None unless it is cooling."""
+    state_since: datetime | None = None
+    """Since when it is not ok; None while it is."""
     generation: int = 1
     """Grows with each new secret and each reset; whoever tells what they saw of it names the one that they used."""
 

@@ -12,7 +12,7 @@ from modelbus.contracts.event import Event
 class _ReferenceEvent(Event):
     finding_id: UUID
     holder_kind: str
-    """What refers: `chain`, `complexity`, `strategy`, `scope`, `model`, `price`, `consumer`, `access_key` or
+    """What refers: `chain`, `split`, `complexity`, `strategy`, `scope`, `model`, `price`, `consumer`, `access_key` or
     `credential`."""
     holder_id: UUID
     holder_name: str

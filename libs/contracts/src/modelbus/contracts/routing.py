@@ -1,4 +1,4 @@
-"""State records of what routes: chains, complexity routing, cost strategies and scopes; all refer by id."""
+"""State records of what routes: chains, splits, complexity routing, cost strategies and scopes; all refer by id."""
 
 from decimal import Decimal
 from typing import ClassVar
@@ -34,6 +34,45 @@ class ChainRecord(Record):
     name: str
     is_active: bool
     steps: list[ChainStepRecord]
+    description: str | None = None
+
+
+class SplitArmRecord(BaseModel):
+    """A model, or one exact source of it, that takes a share of the requests to a split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """What the variant is called in answers and usage; each name once in its split."""
+    model_id: UUID
+    source_id: UUID | None = None
+    weight: int
+    """Its share is its part of all weights; 0 serves only when the others can't."""
+
+
+class SplitShadowRecord(BaseModel):
+    """A model, or one exact source of it, that is sent copies of requests; nobody sees what it answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    model_id: UUID
+    source_id: UUID | None = None
+    percent: float
+    """Of the requests that were served, how many are copied: more than 0, at most 100."""
+
+
+class SplitRecord(Record):
+    """Shares of the requests to one name, which callers use like a model's."""
+
+    kind: ClassVar[str] = "split"
+
+    name: str
+    is_active: bool
+    sticky_by: str
+    """What draws the same arm again: `user` as the request names them, `header:<name>`, or `none`."""
+    arms: list[SplitArmRecord]
+    shadows: list[SplitShadowRecord] = Field(default_factory=list)
     description: str | None = None
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from modelbus.contracts.event import Event
 
@@ -51,6 +51,10 @@ class AttemptRecord(BaseModel):
     tokens: Tokens
     cost: Decimal | None = None
     """What the supplier bills for it, in USD, at the prices in force; None where tokens or prices are unknown."""
+    end_reason: str | None = Field(default=None, max_length=64)
+    """Why the answer ended, in the supplier's own word: its `finish_reason` (`stop`, `length`, `tool_calls` ...) or
+    `stop_reason` (`end_turn`, `max_tokens` ...), of several choices the first; of responses the status, or why it is
+    incomplete. None where it did not end by itself, or the supplier has no such word, as for embeddings."""
 
 
 class SkippedRecord(BaseModel):
@@ -59,7 +63,7 @@ class SkippedRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reference_kind: str
-    """What refers: `chain`, `complexity`, `strategy` or `scope`."""
+    """What refers: `chain`, `split`, `complexity`, `strategy` or `scope`; `model` for the default of a type."""
     owner_id: UUID
     """The id of what refers."""
     step_id: UUID | None = None
@@ -79,7 +83,7 @@ class RequestRecord(BaseModel):
     """UUIDv7; a hearer that has seen it ignores it."""
     access_key_id: UUID | None
     asked_for: str
-    """What the caller named: a model, an alias or a chain."""
+    """What the caller named: a model, an alias, a chain or a split."""
     is_stream: bool
     started_at: datetime
     latency_ms: int
@@ -100,13 +104,26 @@ class RequestRecord(BaseModel):
     """How complex it was found to be, `trivial` to `expert`; None where nothing depended on that."""
     judged_request_id: UUID | None = None
     """Set where the router itself asked a model how complex a request is: which request. The consumer is not billed."""
+    split_id: UUID | None = None
+    """The split that was named, or whose shadow this is."""
+    split_name: str | None = None
+    variant: str | None = None
+    """The arm of the split that was asked last, so the one that answered; of a shadow, its name."""
+    drawn_variant: str | None = None
+    """The arm that the draw gave, among those that could serve; another one where that failed."""
+    is_shadow: bool = False
+    """A copy that the router sent to a shadow of a split: nobody saw the answer, and the consumer is not billed."""
+    shadowed_request_id: UUID | None = None
+    """Of a shadow: the request that was copied."""
+    trace_id: str | None = None
+    """The trace that tells of it, 32 digits of hexadecimal; None where nobody keeps one."""
 
 
 class UsageRecorded(Event):
     """A batch of requests that ended."""
 
     type: ClassVar[str] = "usage.recorded"
-    version: ClassVar[str] = "1-1"
+    version: ClassVar[str] = "1-2"
 
     router_id: str
     requests: list[RequestRecord]

@@ -31,8 +31,8 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
-"""For tests alone: a crash of the machine loses everything, a crash of the server nothing."""
+FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "400"}
+"""For tests alone: a crash of the machine loses everything, a crash of the server nothing; connections are kept."""
 READY_LINE = 7
 """Of postmaster.pid, counted from zero: the state that `pg_ctl` waits for."""
 REMAINS_S = 10.0

@@ -1,11 +1,11 @@
-"""`python -m modelbus.catalog serve|migrate|reseal|create-admin|export|restore`."""
+"""`python -m modelbus.catalog serve|migrate|openapi|reseal|create-admin|export|restore`."""
 
 import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelbus.chassis.entry import run
+from modelbus.chassis.entry import run, takes_file
 
 if TYPE_CHECKING:
     from modelbus.chassis.database import Database
@@ -28,8 +28,23 @@ def migrate() -> None:
     from modelbus.chassis.migrations import migrate
     from modelbus.chassis.settings import DatabaseSettings
 
-    url = DatabaseSettings().database_url
-    migrate("modelbus.catalog", url.get_secret_value(), "catalog")
+    settings = DatabaseSettings()
+    migrate(
+        "modelbus.catalog",
+        settings.database_url.get_secret_value(),
+        "catalog",
+        wait_s=settings.migration_wait_s,
+        statement_s=settings.migration_statement_s,
+    )
+
+
+def openapi(file: Path) -> None:
+    """Write what OpenAPI says of catalog to a file."""
+    from modelbus.catalog.app import create_app
+    from modelbus.catalog.settings import Settings
+    from modelbus.chassis.documents import write_document
+
+    write_document(create_app, Settings, file)
 
 
 def reseal() -> None:
@@ -206,9 +221,10 @@ if __name__ == "__main__":
     sys.exit(
         run(
             "modelbus-catalog",
-            {"create_admin": _admin, "export": _file, "restore": _restored},
+            {"create_admin": _admin, "export": _file, "openapi": takes_file, "restore": _restored},
             serve=serve,
             migrate=migrate,
+            openapi=openapi,
             reseal=reseal,
             create_admin=create_admin,
             export=export,

@@ -47,6 +47,7 @@ from modelbus.catalog.api import (
     selector,
     signing_keys,
     sources,
+    splits,
     strategies,
     suppliers,
     tags,
@@ -65,13 +66,15 @@ from modelbus.catalog.store.tables import SCHEMA, idempotency, outbox, parking
 from modelbus.chassis import service
 from modelbus.chassis.auth import Door
 from modelbus.chassis.database import Database
-from modelbus.chassis.figures import of_bus, of_hearings, of_parking, of_relay
+from modelbus.chassis.database_figures import of_hearings, of_parking, of_relay
+from modelbus.chassis.figures import of_bus
 from modelbus.chassis.hearing import WATCH_EVERY_S
 from modelbus.chassis.loops import repeat
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.metrics import Metrics
 from modelbus.chassis.relay import Relay
 from modelbus.chassis.secrets import Vault
+from modelbus.chassis.transactions import keep_in
 from modelbus.contracts.bus import CATALOG
 
 ROUTES = (
@@ -91,6 +94,7 @@ ROUTES = (
     sources,
     health,
     chains,
+    splits,
     complexity,
     strategies,
     scopes,
@@ -180,19 +184,14 @@ def create_app(settings: Settings) -> FastAPI:
         checks={
             "database": database.problem,
             "bus": bus.problem,
+            "relay": relay.problem,
             "hearing": hearing.problem,
             "usage": usage.problem,
             "health": observed.problem,
             "feed": the_feed.problem,
         },
         statuses=STATUSES,
-        door=Door(
-            for_services=roles.for_services(),
-            public=roles.public(),
-            by_access_key=roles.BY_ACCESS_KEY,
-            verify=admissions.admit,
-            has_administrator=settings.admin_token_accepted,
-        ),
+        door=Door(roles.ROLES, roles.BY_ACCESS_KEY, verify=admissions.admit, complain=roles.audit_refusal),
         larger_bodies={export.RESTORE: settings.max_document_bytes, imports.PATH: settings.max_import_bytes},
         examples=EXAMPLES,
         metrics=Metrics(
@@ -205,7 +204,8 @@ def create_app(settings: Settings) -> FastAPI:
             ),
         ),
     )
-    app.state.database, app.state.feed, app.state.idempotency = database, the_feed, idempotency
+    keep_in(app, database)
+    app.state.feed, app.state.idempotency = the_feed, idempotency
     app.state.selector, app.state.integrity, app.state.sync = Selector(the_feed), integrity, sync
     app.state.vault, app.state.desk, app.state.issuer = vault, desk, issuer
     app.state.trusted_proxies, app.state.public_url = settings.proxies(), settings.public_url

@@ -5,10 +5,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.actions.health import note_health
 from modelbus.catalog.actions.listings import apply_listing, refuse_listing
 from modelbus.catalog.actions.popularity import count_usage
+from modelbus.catalog.actions.refusals import hear_cooling, hear_rejection, note_acceptance
 from modelbus.catalog.actions.uses import note_uses
 from modelbus.catalog.clients.sync import SyncClient
 from modelbus.chassis.hearing import Heard, Hearing
 from modelbus.contracts.bus import CATALOG_HEARS_HEALTH, CATALOG_HEARS_SYNC, CATALOG_HEARS_USAGE
+from modelbus.contracts.credentials import CredentialCooled, CredentialRejected
 from modelbus.contracts.health import SourceHealthChanged
 from modelbus.contracts.sync import ListingFetched
 from modelbus.contracts.usage import UsageRecorded
@@ -37,6 +39,7 @@ def listen_to_usage() -> Hearing:
 
     @hearing.hear(UsageRecorded)
     async def hear_usage(session: AsyncSession, heard: Heard[UsageRecorded]) -> None:
+        await note_acceptance(session, heard.event)
         await note_uses(session, heard.event)
         await count_usage(session, heard.event, heard.envelope.id, heard.envelope.time)
 
@@ -50,5 +53,13 @@ def listen_to_health() -> Hearing:
     @hearing.hear(SourceHealthChanged)
     async def hear_health(session: AsyncSession, heard: Heard[SourceHealthChanged]) -> None:
         await note_health(session, heard.event)
+
+    @hearing.hear(CredentialRejected)
+    async def read_rejection(session: AsyncSession, heard: Heard[CredentialRejected]) -> None:
+        await hear_rejection(session, heard.event)
+
+    @hearing.hear(CredentialCooled)
+    async def read_cooling(session: AsyncSession, heard: Heard[CredentialCooled]) -> None:
+        await hear_cooling(session, heard.event)
 
     return hearing

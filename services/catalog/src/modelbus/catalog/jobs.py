@@ -10,6 +10,7 @@ from modelbus.catalog.actions.feed import Feed
 from modelbus.catalog.actions.health import follow_claims, question_the_unclaimed, take_out_unhealthy
 from modelbus.catalog.actions.popularity import forget_usage
 from modelbus.catalog.actions.prices import turn_prices
+from modelbus.catalog.actions.refusals import forget_refusals
 from modelbus.catalog.actions.retirement import retire_due_models, retire_due_sources
 from modelbus.catalog.actions.sessions import forget_over
 from modelbus.catalog.actions.signing_keys import SigningKeys
@@ -58,6 +59,7 @@ async def forget_history(database: Database, outbox: Outbox, days: int) -> None:
         await history.forget_history(session, outbox, days)
     async with database.transaction() as session:
         await forget_usage(session)
+        await forget_refusals(session)
         await question_the_unclaimed(session)
 
 

@@ -33,8 +33,6 @@ class Settings(ServiceSettings, DatabaseSettings, MasterKeySettings):
     """A source that is down for so long is out of service until it is well again; 0 leaves it in."""
     health_expires_s: float = Field(default=900.0, gt=0)
     """What an observer sees is forgotten when nobody repeats it for so long."""
-    admin_token_accepted: bool = True
-    """Whether the static token of the administrator opens the catalog; off once there are users."""
     default_labels: bool = True
     """Whether the catalog begins with some capabilities and tags."""
     access_token_s: int = Field(default=600, ge=30, le=3600)

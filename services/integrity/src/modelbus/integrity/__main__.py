@@ -1,8 +1,9 @@
-"""`python -m modelbus.integrity serve|migrate`."""
+"""`python -m modelbus.integrity serve|migrate|openapi FILE`."""
 
 import sys
+from pathlib import Path
 
-from modelbus.chassis.entry import run
+from modelbus.chassis.entry import run, takes_file
 
 
 def serve() -> None:
@@ -20,9 +21,24 @@ def migrate() -> None:
     from modelbus.chassis.migrations import migrate
     from modelbus.chassis.settings import DatabaseSettings
 
-    url = DatabaseSettings().database_url
-    migrate("modelbus.integrity", url.get_secret_value(), "integrity")
+    settings = DatabaseSettings()
+    migrate(
+        "modelbus.integrity",
+        settings.database_url.get_secret_value(),
+        "integrity",
+        wait_s=settings.migration_wait_s,
+        statement_s=settings.migration_statement_s,
+    )
+
+
+def openapi(file: Path) -> None:
+    """Write what OpenAPI says of integrity to a file."""
+    from modelbus.chassis.documents import write_document
+    from modelbus.integrity.app import create_app
+    from modelbus.integrity.settings import Settings
+
+    write_document(create_app, Settings, file)
 
 
 if __name__ == "__main__":
-    sys.exit(run("modelbus-integrity", serve=serve, migrate=migrate))
+    sys.exit(run("modelbus-integrity", {"openapi": takes_file}, serve=serve, migrate=migrate, openapi=openapi))

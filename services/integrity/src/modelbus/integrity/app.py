@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from modelbus.chassis import service
-from modelbus.chassis.auth import Door
+from modelbus.chassis.auth import GUARDS, Door
+from modelbus.chassis.carrier import Carrier
 from modelbus.chassis.database import Database
-from modelbus.chassis.figures import of_bus, of_hearings, of_parking, of_relay
+from modelbus.chassis.database_figures import of_hearings, of_parking, of_relay
+from modelbus.chassis.figures import of_bus
 from modelbus.chassis.hearing import WATCH_EVERY_S
 from modelbus.chassis.loops import repeat
 from modelbus.chassis.messaging import Bus
@@ -19,10 +21,13 @@ from modelbus.chassis.metrics import Metrics
 from modelbus.chassis.parking import Parking
 from modelbus.chassis.relay import Relay
 from modelbus.chassis.tracing import tell_next
+from modelbus.chassis.transactions import keep_in
+from modelbus.chassis.vouching import Vouching
 from modelbus.contracts.bus import INTEGRITY
 from modelbus.integrity.api import findings, forecasts, impact, proposals, references, repairs, sweeps, validations
 from modelbus.integrity.api.figures import of_findings
 from modelbus.integrity.api.problems import STATUSES
+from modelbus.integrity.api.roles import ROLES
 from modelbus.integrity.clients.catalog import Catalog
 from modelbus.integrity.clients.configuration import Configuration
 from modelbus.integrity.events import build_hearing, listen_to_usage
@@ -53,13 +58,18 @@ def create_app(settings: Settings) -> FastAPI:
     bus = Bus.of(settings, service=SCHEMA)
     feed = httpx.AsyncClient(
         base_url=settings.catalog_url,
+        transport=Carrier(),
         headers={"Authorization": f"Bearer {settings.service_token.get_secret_value()}"},
         timeout=FEED_TIMEOUT_S,
     )
     # Without our token: what is changed there is changed by whoever asks for it.
     configured = httpx.AsyncClient(
-        base_url=settings.catalog_url, timeout=FEED_TIMEOUT_S, event_hooks={"request": [tell_next]}
+        base_url=settings.catalog_url,
+        transport=Carrier(),
+        timeout=FEED_TIMEOUT_S,
+        event_hooks={"request": [tell_next]},
     )
+    vouching = Vouching(settings.catalog_url)
     audit = Audit(database, Catalog(feed))
     parking = Parking(sa.MetaData(schema=SCHEMA))
     parking.keep_in(database)
@@ -85,6 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         await bus.stop()
         await feed.aclose()
         await configured.aclose()
+        await vouching.close()
         await database.close()
 
     app = service.build(
@@ -95,6 +106,7 @@ def create_app(settings: Settings) -> FastAPI:
         checks={
             "database": database.problem,
             "bus": bus.problem,
+            "relay": relay.problem,
             "hearing": hearing.problem,
             "usage": usage.problem,
             "index": audit.problem,
@@ -109,11 +121,11 @@ def create_app(settings: Settings) -> FastAPI:
                 of_findings(database),
             ),
         ),
-        # The catalog asks it when somebody saves.
-        door=Door(for_services=(proposals.PATH,)),
+        door=Door(ROLES, verify=vouching.admit),
     )
-    app.state.database, app.state.configuration = database, Configuration(configured)
+    keep_in(app, database)
+    app.state.configuration = Configuration(configured)
     app.state.audit = audit
     for routes in (*ROUTES, parking.routes()):
-        app.include_router(routes)
+        app.include_router(routes, dependencies=GUARDS)
     return app

@@ -41,6 +41,10 @@ class Settings(ServiceSettings, MasterKeySettings):
     """How a source is chosen where the catalog names no cost strategy."""
     spool_bytes: int = Field(default=1024 * _MIB, gt=0)
     """Usage that may wait on disk while the bus is away, about 180 bytes a request; the oldest goes beyond that."""
+    shadow_concurrency: int = Field(default=32, ge=0, le=1000)
+    """Copies to shadows of splits at once; what comes beyond that is not copied. 0 copies nothing."""
+    shadow_s: float = Field(default=60.0, gt=0)
+    """Longest time for a copy to a shadow."""
     response_cache_bytes: int = Field(default=64 * _MIB, ge=0)
     """Memory for answers that are given again in scopes that want it; 0 keeps none."""
     jwt_issuer: str | None = Field(default=None, min_length=1)

@@ -1,8 +1,9 @@
-"""`python -m modelbus.sync serve|migrate`."""
+"""`python -m modelbus.sync serve|migrate|openapi FILE`."""
 
 import sys
+from pathlib import Path
 
-from modelbus.chassis.entry import run
+from modelbus.chassis.entry import run, takes_file
 
 
 def serve() -> None:
@@ -22,9 +23,24 @@ def migrate() -> None:
     from modelbus.chassis.migrations import migrate
     from modelbus.chassis.settings import DatabaseSettings
 
-    url = DatabaseSettings().database_url
-    migrate("modelbus.sync", url.get_secret_value(), "sync")
+    settings = DatabaseSettings()
+    migrate(
+        "modelbus.sync",
+        settings.database_url.get_secret_value(),
+        "sync",
+        wait_s=settings.migration_wait_s,
+        statement_s=settings.migration_statement_s,
+    )
+
+
+def openapi(file: Path) -> None:
+    """Write what OpenAPI says of sync to a file."""
+    from modelbus.chassis.documents import write_document
+    from modelbus.sync.app import create_app
+    from modelbus.sync.settings import Settings
+
+    write_document(create_app, Settings, file)
 
 
 if __name__ == "__main__":
-    sys.exit(run("modelbus-sync", serve=serve, migrate=migrate))
+    sys.exit(run("modelbus-sync", {"openapi": takes_file}, serve=serve, migrate=migrate, openapi=openapi))

@@ -11,17 +11,22 @@ import httpx
 from fastapi import FastAPI
 
 from modelbus.chassis import service
-from modelbus.chassis.auth import Door
+from modelbus.chassis.auth import GUARDS, Door
+from modelbus.chassis.carrier import Carrier
 from modelbus.chassis.database import Database
+from modelbus.chassis.database_figures import of_hearings, of_parking, of_relay
 from modelbus.chassis.feed import Applied, Follower
-from modelbus.chassis.figures import of_bus, of_follower, of_hearings, of_parking, of_relay
+from modelbus.chassis.figures import of_bus, of_follower
 from modelbus.chassis.loops import repeat
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.metrics import Metrics
 from modelbus.chassis.observing import Tell, teller
 from modelbus.chassis.relay import Relay
 from modelbus.chassis.secrets import Vault
+from modelbus.chassis.transactions import keep_in
+from modelbus.chassis.vouching import Vouching
 from modelbus.contracts.bus import HEALTH, SYNC
+from modelbus.contracts.credentials import CredentialReport
 from modelbus.contracts.health import SourceHealthChanged
 from modelbus.sync.actions.intake import Intake, IntakeTerms
 from modelbus.sync.actions.metadata import Library
@@ -31,6 +36,7 @@ from modelbus.sync.actions.replays import Replays
 from modelbus.sync.api import flavours, guards, ignore_rules, listings, metadata, prices, probes, replays, runs
 from modelbus.sync.api.figures import of_work
 from modelbus.sync.api.problems import STATUSES
+from modelbus.sync.api.roles import ROLES
 from modelbus.sync.clients.catalog import KINDS, Directory
 from modelbus.sync.clients.endpoint import Limits
 from modelbus.sync.clients.flavours import find_flavours
@@ -52,6 +58,7 @@ SCHEDULE_EVERY_S = 5.0
 FORGET_EVERY_S = 300.0
 STUCK_EVERY_S = 30.0
 PROBE_EVERY_S = 0.5
+TELL_EVERY_S = 1.0
 METADATA_EVERY_S = 5.0
 METADATA_HELD_S = 30.0
 """Beyond the time that a file may take, it is left to the replica that asked for it."""
@@ -69,12 +76,15 @@ def create_app(settings: Settings) -> FastAPI:
     looks = _limits_of_looks(settings)
     prober = Prober(database, directory, Glancing(looks, readers, tls), TokenAsking(looks, tls), _rhythm(settings))
     tell_health: Tell[SourceHealthChanged] = teller(bus, HEALTH, service=SCHEMA)
+    tell_credentials: Tell[CredentialReport] = teller(bus, HEALTH, service=SCHEMA)
     catalog = httpx.AsyncClient(
         base_url=settings.catalog_url,
+        transport=Carrier(trust_env=False),
         headers={"Authorization": f"Bearer {settings.service_token.get_secret_value()}"},
         timeout=FEED_TIMEOUT_S,
         trust_env=False,
     )
+    vouching = Vouching(settings.catalog_url)
     wake = asyncio.Event()
 
     def follow(applied: Applied) -> None:
@@ -107,6 +117,7 @@ def create_app(settings: Settings) -> FastAPI:
             "usage": repeat("usage", usage.watch, every_s=WATCH_EVERY_S),
             "probes": repeat("probes", prober.look_around, every_s=PROBE_EVERY_S),
             "health": repeat("health", lambda: prober.tell(tell_health), every_s=PROBE_EVERY_S),
+            "credentials": repeat("credentials", lambda: intake.refusals.tell(tell_credentials), every_s=TELL_EVERY_S),
             "schedule": repeat("schedule", lambda: schedule_runs(database, directory, wake), every_s=SCHEDULE_EVERY_S),
             "metadata": repeat("metadata", library.tend, every_s=METADATA_EVERY_S),
             "stuck": repeat("stuck", lambda: fail_stuck(database, longest), every_s=STUCK_EVERY_S),
@@ -128,6 +139,7 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             await bus.stop()
             await catalog.aclose()
+            await vouching.close()
             await database.close()
 
     app = service.build(
@@ -138,10 +150,12 @@ def create_app(settings: Settings) -> FastAPI:
         checks={
             "database": database.problem,
             "bus": bus.problem,
+            "relay": relay.problem,
             "hearing": hearing.problem,
             "usage": usage.problem,
             "catalog": follower.problem,
         },
+        impairments={"last_known_good": follower.unkept},
         statuses=STATUSES,
         metrics=Metrics(
             reads=(of_bus(bus), of_follower(follower)),
@@ -152,15 +166,16 @@ def create_app(settings: Settings) -> FastAPI:
                 of_work(database),
             ),
         ),
-        door=Door(for_services=("/api/v1/runs/", flavours.PATH)),
+        door=Door(ROLES, verify=vouching.admit),
     )
-    app.state.database, app.state.directory, app.state.wake = database, directory, wake
+    keep_in(app, database)
+    app.state.directory, app.state.wake = directory, wake
     app.state.prober, app.state.thresholds = prober, _thresholds(settings)
     app.state.library = library
     app.state.replays = Replays(database, directory, suppliers, intake)
     doors = (runs, replays, prices, listings, ignore_rules, guards, probes, metadata, flavours)
-    for routes in (*(door.routes for door in doors), runs.listing_routes, parking.routes()):
-        app.include_router(routes)
+    for routes in (*(door.routes for door in doors), parking.routes()):
+        app.include_router(routes, dependencies=GUARDS)
     return app
 
 

@@ -81,7 +81,7 @@ class Worker:
         if run is None:
             return False
         try:
-            with bound_contextvars(correlation_id=str(run.id)):
+            with bound_contextvars(correlation_id=str(run.id), run_id=str(run.id), supplier=run.supplier_name):
                 await attempt(self._bring_to_end(run), lambda error: self._own_up(run, error))
         except LeaseLostError as error:
             log.warning("a run is in other hands", run_id=str(run.id), error=str(error))

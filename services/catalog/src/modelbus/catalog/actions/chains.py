@@ -10,10 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions.holders import save_changed
 from modelbus.catalog.actions.names import claim_names
-from modelbus.catalog.actions.references import hold_models
+from modelbus.catalog.actions.references import hold_targets
 from modelbus.catalog.actions.versions import expect, keep
 from modelbus.catalog.domain.chains import Chain, ChainOrigin, Target, arrange, insert
-from modelbus.catalog.domain.errors import DanglingReferenceError, WrongSourceError
 from modelbus.catalog.domain.routing_errors import OnlyStaleStepsError
 from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import chains, references
@@ -136,19 +135,7 @@ async def _decide(session: AsyncSession, before: Chain, after: Chain, *, force: 
 
 
 async def _refuse_wrong_targets(session: AsyncSession, targets: Sequence[Target], *, at: str = "steps.{}.") -> None:
-    paths = [at.format(place) for place in range(len(targets))]
-    await hold_models(
-        session, {f"{path}model_id": target.model_id for path, target in zip(paths, targets, strict=True)}
-    )
-    # Who holds a model holds its sources with it, so they are read only now.
-    wanted = {path: target for path, target in zip(paths, targets, strict=True) if target.source_id is not None}
-    served = await references.served_by(session, [each.source_id for each in wanted.values() if each.source_id])
-    for path, target in wanted.items():
-        assert target.source_id is not None  # noqa: S101 - only those are wanted
-        if target.source_id not in served:
-            raise DanglingReferenceError(f"{path}source_id", "source", target.source_id)
-        if served[target.source_id] != target.model_id:
-            raise WrongSourceError(f"{path}source_id", target.source_id)
+    await hold_targets(session, {at.format(place): target for place, target in enumerate(targets)})
 
 
 async def _refuse_stale_targets(session: AsyncSession, targets: Sequence[Target], *, force: bool) -> None:

@@ -66,12 +66,12 @@ async def change_credential(
     secret: str | None = None,
     consent: Consent = NO_CONSENT,
 ) -> Credential:
-    """Change the given fields; a new secret makes a dead key live again, and asks for a listing.
+    """Change the given fields; a new secret, or being enabled again, makes a dead key live and asks for a listing.
 
     Raises:
         StillReferencedError: it goes out of service, and something refers to what is served with it alone.
     """
-    supplier, credential = await _lock(session, credential_id)
+    supplier, credential = await lock_with_supplier(session, credential_id)
     expect(session, credential)
     if fields.get("name", credential.name) != credential.name:
         await _refuse_taken_name(session, supplier.id, fields["name"])
@@ -79,23 +79,25 @@ async def change_credential(
     changed = replace(credential, **fields)
     if secret is not None:
         changed = changed.with_secret(vault.seal(secret), mask(secret))
+    elif changed.is_active and not credential.is_active and changed.state != State.OK:
+        changed = changed.trusted()
     if credential.is_usable and not changed.is_usable:
         await impact.refuse_breaking(session, Departure.disabling(TargetKind.CREDENTIAL, credential_id), consent)
     saved = await save_changed(session, credential, changed)
     await _settle(session, credential, saved)
-    if secret is not None:
+    if secret is not None or (credential.state == State.DEAD and saved.state != State.DEAD):
         await _request_sync(session, supplier, saved)
     return saved
 
 
 async def reset_credential(session: AsyncSession, credential_id: UUID) -> Credential:
     """Trust a credential again, whatever was seen of it; one that was dead is tried by a listing at once."""
-    supplier, credential = await _lock(session, credential_id)
+    supplier, credential = await lock_with_supplier(session, credential_id)
     expect(session, credential)
     if credential.state == State.OK:
         return credential
     trusted = credential.trusted()
-    await _save_state(session, credential, trusted)
+    await save_state(session, credential, trusted)
     if credential.state == State.DEAD:
         await _request_sync(session, supplier, trusted)
     return trusted
@@ -107,7 +109,7 @@ async def delete_credential(session: AsyncSession, credential_id: UUID, consent:
     Raises:
         StillReferencedError: something refers to what is served with it alone.
     """
-    _supplier, credential = await _lock(session, credential_id)
+    _supplier, credential = await lock_with_supplier(session, credential_id)
     expect(session, credential)
     if credential.is_usable:
         await impact.refuse_breaking(session, Departure.deleting(TargetKind.CREDENTIAL, credential_id), consent)
@@ -123,12 +125,12 @@ async def set_state(session: AsyncSession, credential_id: UUID, seen: Seen) -> N
     Once the last usable one is dead, the sources of its supplier are unavailable.
     """
     try:
-        _supplier, credential = await _lock(session, credential_id)
+        _supplier, credential = await lock_with_supplier(session, credential_id)
     except NotFoundError:
         return  # Deleted meanwhile.
     changed = credential.seen(seen, datetime.now(UTC))
     if changed != credential:
-        await _save_state(session, credential, changed)
+        await save_state(session, credential, changed)
 
 
 async def end_coolings(session: AsyncSession) -> bool:
@@ -141,11 +143,11 @@ async def end_coolings(session: AsyncSession) -> bool:
         except NotFoundError:
             continue  # Deleted meanwhile.
         if credential.state_until is not None and credential.state_until <= now:
-            await _save_state(session, credential, credential.cooled_off())
+            await save_state(session, credential, credential.cooled_off())
     return len(due) == COOLED_AT_ONCE
 
 
-async def _save_state(session: AsyncSession, before: Credential, after: Credential) -> None:
+async def save_state(session: AsyncSession, before: Credential, after: Credential) -> None:
     """Save what was seen: no configuration, so it is told and makes no version."""
     await credentials.save_credential(session, after)
     await keep(session, before, after)
@@ -173,8 +175,12 @@ async def _hold_models(session: AsyncSession, supplier_id: UUID, model_ids: Sequ
         await hold_allowed(session, {"model_ids": model_ids})
 
 
-async def _lock(session: AsyncSession, credential_id: UUID) -> tuple[Supplier, Credential]:
-    """Hold the supplier, which stands for its whole pool, and the credential; read them as they then are."""
+async def lock_with_supplier(session: AsyncSession, credential_id: UUID) -> tuple[Supplier, Credential]:
+    """Hold the supplier, which stands for its whole pool, and the credential; read them as they then are.
+
+    Raises:
+        NotFoundError: there is no such credential, or either of them was deleted.
+    """
     found = await credentials.get_credential(session, credential_id)
     try:
         supplier = await suppliers.lock_supplier(session, found.supplier_id)

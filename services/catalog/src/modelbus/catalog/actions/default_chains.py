@@ -13,7 +13,7 @@ from modelbus.catalog.actions.names import lock_names
 from modelbus.catalog.actions.versions import keep
 from modelbus.catalog.domain.chains import Chain, ChainOrigin, Target, arrange
 from modelbus.catalog.domain.default_chains import DefaultChain, build
-from modelbus.catalog.store import chains, models, offers, references
+from modelbus.catalog.store import chains, models, offers, references, splits
 from modelbus.chassis.ids import new_id
 
 
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     KEPT = "kept"
     """Somebody has decided on a chain of that name, which stays as it is."""
     NAME_TAKEN = "name_taken"
-    """A model, or an alias of one, has the name."""
+    """A model, an alias of one, or a split has the name."""
     LEFT = "left"
     """Nothing that is available fills it any more; it stays as it was built before."""
 
@@ -49,7 +49,7 @@ async def build_default_chains(session: AsyncSession, *, dry_run: bool) -> list[
         await lock_names(session)
     wanted = await _wanted(session, hold=not dry_run)
     present = {chain.name: chain for chain in await chains.default_chains(session, wanted, lock=not dry_run)}
-    taken = await models.find_models(session, list(wanted))
+    taken = {*await models.find_models(session, list(wanted)), *await splits.taken_names(session, wanted)}
     built: list[Built] = []
     for name in sorted({*wanted, *present}):
         planned = _planned(name, wanted.get(name), present.get(name), taken)

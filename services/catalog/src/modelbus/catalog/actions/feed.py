@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from modelbus.catalog.actions import telling
+from modelbus.catalog.actions import telling, telling_routing
 from modelbus.catalog.actions.snapshots import Body, Snapshots, View
 from modelbus.catalog.domain.errors import HistoryTrimmedError
 from modelbus.catalog.store import (
@@ -26,6 +26,7 @@ from modelbus.catalog.store import (
     rows,
     scopes,
     sources,
+    splits,
     strategies,
     suppliers,
     tags,
@@ -55,10 +56,11 @@ KINDS: dict[str, tuple[_Read, _Tell]] = {
     records.ModelRecord.kind: (models.every_model, telling.model_record),
     records.SourceRecord.kind: (sources.every_source, telling.source_record),
     records.PriceRecord.kind: (prices.every_charge, telling.price_record),
-    routing.ChainRecord.kind: (chains.every_chain, telling.chain_record),
-    routing.ComplexityRecord.kind: (complexity.every_complexity_routing, telling.complexity_record),
-    routing.StrategyRecord.kind: (strategies.every_strategy, telling.strategy_record),
-    routing.ScopeRecord.kind: (scopes.every_scope, telling.scope_record),
+    routing.ChainRecord.kind: (chains.every_chain, telling_routing.chain_record),
+    routing.SplitRecord.kind: (splits.every_split, telling_routing.split_record),
+    routing.ComplexityRecord.kind: (complexity.every_complexity_routing, telling_routing.complexity_record),
+    routing.StrategyRecord.kind: (strategies.every_strategy, telling_routing.strategy_record),
+    routing.ScopeRecord.kind: (scopes.every_scope, telling_routing.scope_record),
     labels.CapabilityRecord.kind: (capabilities.every_capability, telling.capability_record),
     labels.CategoryRecord.kind: (categories.every_category, telling.category_record),
     labels.TagRecord.kind: (tags.every_tag, telling.tag_record),

@@ -12,14 +12,16 @@ from modelbus.catalog.domain.complexity import ComplexityRouting
 from modelbus.catalog.domain.consumers import Consumer
 from modelbus.catalog.domain.credentials import Credential
 from modelbus.catalog.domain.scopes import Scope
+from modelbus.catalog.domain.splits import Split
 from modelbus.catalog.domain.strategies import Strategy
 from modelbus.catalog.domain.things import Thing, stamp
-from modelbus.catalog.store import access_keys, chains, complexity, consumers, credentials, scopes, strategies
+from modelbus.catalog.store import access_keys, chains, complexity, consumers, credentials, scopes, splits, strategies
 
 type _Save = Callable[[AsyncSession, Any], Awaitable[None]]
 
 _SAVE: dict[str, tuple[_Save, dict[str, _Save]]] = {
     Chain.KIND: (chains.save_chain, {"steps": chains.save_steps}),
+    Split.KIND: (splits.save_split, {"arms": splits.save_arms, "shadows": splits.save_shadows}),
     ComplexityRouting.KIND: (complexity.save_complexity_routing, {"levels": complexity.save_levels}),
     Strategy.KIND: (strategies.save_strategy, {"model_ids": strategies.save_models}),
     Scope.KIND: (scopes.save_scope, {"model_ids": scopes.save_models}),

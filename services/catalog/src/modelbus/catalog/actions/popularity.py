@@ -31,6 +31,8 @@ async def forget_usage(session: AsyncSession) -> None:
 
 
 def _served(request: RequestRecord) -> tuple[date, UUID] | None:
-    """Answer on which day a request was served, and by which model; None if it was not."""
+    """Answer on which day a request was served, and by which model; None if it was not, or is a copy of one."""
+    if request.is_shadow:
+        return None
     served_by = [attempt.model_id for attempt in request.attempts if attempt.outcome == _SERVED]
     return (request.started_at.astimezone(UTC).date(), served_by[-1]) if served_by else None

@@ -19,6 +19,8 @@ from modelbus.catalog.domain.models import Model
 from modelbus.catalog.domain.references import Departure, Gone, Place, PlaceKind, Replacement, TargetKind, redirected
 from modelbus.catalog.domain.routing_errors import WrongReplacementError
 from modelbus.catalog.domain.scopes import Scope
+from modelbus.catalog.domain.splits import Split
+from modelbus.catalog.domain.splits import redirect as redirect_variants
 from modelbus.catalog.domain.strategies import Strategy
 from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import (
@@ -30,6 +32,7 @@ from modelbus.catalog.store import (
     departures,
     models,
     scopes,
+    splits,
     strategies,
 )
 from modelbus.chassis.ids import new_id
@@ -75,6 +78,12 @@ async def _rewrite_chain(session: AsyncSession, key: UUID, lost: Collection[UUID
     chain = await chains.lock_chain(session, key)
     targets = redirect(chain.targets, lost, (to.id, to.source_id))
     await save_changed(session, chain, replace(chain, steps=arrange(chain.steps, targets, new_id)))
+
+
+async def _rewrite_split(session: AsyncSession, key: UUID, lost: Collection[UUID], to: Replacement) -> None:
+    split, place = await splits.lock_split(session, key), (to.id, to.source_id)
+    arms, shadows = redirect_variants(split.arms, lost, place), redirect_variants(split.shadows, lost, place)
+    await save_changed(session, split, replace(split, arms=arms, shadows=shadows))
 
 
 async def _rewrite_complexity(session: AsyncSession, key: UUID, lost: Collection[UUID], to: Replacement) -> None:
@@ -167,6 +176,7 @@ def _wanted(kind: TargetKind) -> str:
 
 _REWRITE: dict[str, _Rewrite] = {
     Chain.KIND: _rewrite_chain,
+    Split.KIND: _rewrite_split,
     ComplexityRouting.KIND: _rewrite_complexity,
     Strategy.KIND: _rewrite_strategy,
     Scope.KIND: _rewrite_scope,

@@ -33,6 +33,7 @@ from modelbus.catalog.domain.prices import Schedule
 from modelbus.catalog.domain.references import Consent, Departure, TargetKind
 from modelbus.catalog.domain.routing_errors import OnlyStaleStepsError
 from modelbus.catalog.domain.scopes import Scope
+from modelbus.catalog.domain.splits import Split
 from modelbus.catalog.domain.strategies import Strategy
 from modelbus.catalog.domain.suppliers import Supplier
 from modelbus.catalog.domain.things import LIFE, Thing, stamp
@@ -44,6 +45,7 @@ from modelbus.catalog.store import (
     models,
     references,
     scopes,
+    splits,
     strategies,
     suppliers,
     things,
@@ -150,7 +152,7 @@ async def _claim_name(session: AsyncSession, goal: Goal) -> None:
     name: str | None = goal.wanted.get("name")
     if name is None:
         return
-    if goal.kind in {Model.KIND, Chain.KIND}:
+    if goal.kind in {Model.KIND, Chain.KIND, Split.KIND}:
         await claim_names(session, [name, *goal.wanted.get("aliases", ())], holder=goal.thing_id)
     elif await things.is_name_taken(session, goal.kind, name, but=goal.thing_id):
         raise AlreadyExistsError(goal.kind, "name", name)
@@ -167,21 +169,21 @@ async def _hold_references(session: AsyncSession, goal: Goal) -> None:
             row = held.get(each.id)
             if row is None or row.is_deleted:
                 broken.append((each, None if row is None else row.name, "was deleted"))
-    if not broken and goal.kind == Chain.KIND:
+    if not broken and goal.kind in {Chain.KIND, Split.KIND}:
         broken = await _moved_sources(session, named)
     if broken:
         raise RollbackRefersToDeletedError(goal.number, broken)
 
 
 async def _moved_sources(session: AsyncSession, named: list[Reference]) -> list[tuple[Reference, str | None, str]]:
-    """Find steps whose source serves another model by now: a listing may have moved it."""
+    """Find places whose source serves another model by now: a listing may have moved it."""
     models_of = {each.field: each.id for each in named if each.kind == Model.KIND}
-    steps = [each for each in named if each.kind == "source"]
-    served = await references.served_by(session, [each.id for each in steps])
+    places = [each for each in named if each.kind == "source"]
+    served = await references.served_by(session, [each.id for each in places])
     return [
-        (step, None, "serves another model by now")
-        for step in steps
-        if served.get(step.id) != models_of[step.field.replace("source_id", "model_id")]
+        (place, None, "serves another model by now")
+        for place in places
+        if served.get(place.id) != models_of[place.field.replace("source_id", "model_id")]
     ]
 
 
@@ -231,6 +233,7 @@ def _default_of(field: Field[Any]) -> Callable[[], Any] | None:
 
 _GET: dict[str, Callable[[AsyncSession, UUID], Awaitable[Thing]]] = {
     Chain.KIND: chains.get_chain,
+    Split.KIND: splits.get_split,
     ComplexityRouting.KIND: complexity.lock_complexity_routing,
     Strategy.KIND: strategies.get_strategy,
     Scope.KIND: scopes.get_scope,

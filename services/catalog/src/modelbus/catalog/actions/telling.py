@@ -5,6 +5,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from modelbus.catalog.actions.telling_routing import (
+    chain_record,
+    complexity_record,
+    scope_record,
+    split_record,
+    strategy_record,
+)
 from modelbus.catalog.domain.access_keys import AccessKey
 from modelbus.catalog.domain.capabilities import Capability
 from modelbus.catalog.domain.categories import Category
@@ -16,6 +23,7 @@ from modelbus.catalog.domain.models import Model
 from modelbus.catalog.domain.prices import Charge
 from modelbus.catalog.domain.scopes import Scope
 from modelbus.catalog.domain.sources import Source
+from modelbus.catalog.domain.splits import Split
 from modelbus.catalog.domain.strategies import Strategy
 from modelbus.catalog.domain.suppliers import Supplier
 from modelbus.catalog.domain.tags import Tag
@@ -31,15 +39,6 @@ from modelbus.contracts.records import (
     Record,
     SourceRecord,
     SupplierRecord,
-)
-from modelbus.contracts.routing import (
-    ChainRecord,
-    ChainStepRecord,
-    ClassifierRecord,
-    ComplexityLevelRecord,
-    ComplexityRecord,
-    ScopeRecord,
-    StrategyRecord,
 )
 
 
@@ -70,22 +69,7 @@ def supplier_record(supplier: Supplier) -> SupplierRecord:
 
 def credential_record(credential: Credential) -> CredentialRecord:
     """Tell a credential, sealed."""
-    return CredentialRecord(
-        id=credential.id,
-        supplier_id=credential.supplier_id,
-        name=credential.name,
-        sealed=credential.sealed,
-        is_active=credential.is_active,
-        priority=credential.priority,
-        state=credential.state,
-        weight=credential.weight,
-        model_ids=credential.model_ids,
-        rpm_limit=credential.rpm_limit,
-        tpm_limit=credential.tpm_limit,
-        state_reason=credential.state_reason,
-        state_until=credential.state_until,
-        generation=credential.generation,
-    )
+    return CredentialRecord(**{name: getattr(credential, name) for name in CredentialRecord.model_fields})
 
 
 def model_record(model: Model) -> ModelRecord:
@@ -153,78 +137,6 @@ def price_record(charge: Charge) -> PriceRecord:
         charge=CostPrices.model_validate(period.amounts.told()),
         valid_from=period.begins,
         valid_until=period.ends,
-    )
-
-
-def chain_record(chain: Chain) -> ChainRecord:
-    """Tell a chain with its steps in order."""
-    steps = [
-        ChainStepRecord(
-            id=step.id,
-            model_id=step.target.model_id,
-            source_id=step.target.source_id,
-            triggers=list(step.target.triggers),
-            protocol=step.target.protocol,
-            features=step.target.features,
-        )
-        for step in chain.steps
-    ]
-    return ChainRecord(
-        id=chain.id, name=chain.name, is_active=chain.is_active, steps=steps, description=chain.description
-    )
-
-
-def complexity_record(routing: ComplexityRouting) -> ComplexityRecord:
-    """Tell a complexity routing, the easiest level first."""
-    levels = [ComplexityLevelRecord(level=served.level, model_ids=list(served.model_ids)) for served in routing.levels]
-    classifier = routing.classifier
-    return ComplexityRecord(
-        id=routing.id,
-        name=routing.name,
-        is_active=routing.is_active,
-        levels=levels,
-        description=routing.description,
-        classifier=None
-        if classifier is None
-        else ClassifierRecord(
-            thresholds=list(classifier.thresholds),
-            is_sticky=classifier.is_sticky,
-            judge_model_id=classifier.judge_model_id,
-            judge_timeout_ms=classifier.judge_timeout_ms,
-        ),
-    )
-
-
-def strategy_record(strategy: Strategy) -> StrategyRecord:
-    """Tell a cost strategy."""
-    return StrategyRecord(
-        id=strategy.id,
-        name=strategy.name,
-        is_active=strategy.is_active,
-        cost_weight=strategy.cost_weight,
-        latency_weight=strategy.latency_weight,
-        success_weight=strategy.success_weight,
-        quality_weight=strategy.quality_weight,
-        max_input_price=strategy.max_input_price,
-        max_output_price=strategy.max_output_price,
-        max_latency_ms=strategy.max_latency_ms,
-        model_ids=strategy.model_ids,
-        description=strategy.description,
-    )
-
-
-def scope_record(scope: Scope) -> ScopeRecord:
-    """Tell a scope."""
-    return ScopeRecord(
-        id=scope.id,
-        name=scope.name,
-        is_active=scope.is_active,
-        model_ids=scope.model_ids,
-        default_model_id=scope.default_model_id,
-        description=scope.description,
-        domain=scope.domain,
-        strategy_id=scope.strategy_id,
-        response_cache_s=scope.response_cache_s,
     )
 
 
@@ -314,6 +226,7 @@ TELL: dict[str, Callable[[Any], Record]] = {
     Model.KIND: model_record,
     Source.KIND: source_record,
     Chain.KIND: chain_record,
+    Split.KIND: split_record,
     ComplexityRouting.KIND: complexity_record,
     Strategy.KIND: strategy_record,
     Scope.KIND: scope_record,

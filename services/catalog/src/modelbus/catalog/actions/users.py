@@ -17,7 +17,6 @@ from modelbus.catalog.domain.identity_errors import (
     IssuersUserError,
     LastAdminError,
     RoleAboveOwnError,
-    RoleTooLowError,
     WrongPasswordError,
 )
 from modelbus.catalog.domain.things import stamp
@@ -25,6 +24,7 @@ from modelbus.catalog.domain.users import User, check_name, check_password
 from modelbus.catalog.store import sessions, users
 from modelbus.chassis.callers import Caller, Role
 from modelbus.chassis.ids import new_id
+from modelbus.chassis.roles import RoleTooLowError
 
 
 @dataclass(frozen=True, slots=True)

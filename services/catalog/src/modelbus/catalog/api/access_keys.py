@@ -15,7 +15,7 @@ from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown
 from modelbus.catalog.store import access_keys as store
 from modelbus.catalog.store.access_keys import AccessKeyFilter
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/access-keys", tags=["access keys"], route_class=OnceRoute, dependencies=GUARDS)
 
@@ -116,7 +116,7 @@ class MintedAccessKey(AccessKeyView):
     """Shown this once; only its hash is kept."""
 
 
-def _read_filter(  # noqa: PLR0913 - one parameter for each filter
+async def _read_filter(  # noqa: PLR0913 - one parameter for each filter
     *,
     name: Annotated[str | None, Query(max_length=200)] = None,
     search: Annotated[str | None, Query(max_length=200, description="Part of the name, or the prefix.")] = None,

@@ -15,7 +15,7 @@ from modelbus.catalog.api.views import ByName, Input, Name, Page, Shown, View, p
 from modelbus.catalog.store import api_tokens as store
 from modelbus.chassis.callers import Role
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/auth/tokens", tags=["API tokens"], route_class=OnceRoute, dependencies=GUARDS)
 

@@ -19,7 +19,7 @@ from modelbus.catalog.api.views import Page, View
 from modelbus.catalog.store import history as store
 from modelbus.catalog.store.by_time import ByTime, cursor_of
 from modelbus.catalog.store.history import AuditFilter, AuditLine, VersionFilter
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 
 routes = APIRouter(prefix="/api/v1/audit", tags=["audit"], dependencies=GUARDS)
 
@@ -65,7 +65,7 @@ class AuditEntry(AuditLineView):
     """The first 200; all of them by `GET /api/v1/versions?audit_id=`."""
 
 
-def _read_filter(  # noqa: PLR0913, PLR0917 - each is a filter of its own in the query string
+async def _read_filter(  # noqa: PLR0913, PLR0917 - each is a filter of its own in the query string
     caller: Caller = None,
     action: Annotated[str | None, Query(max_length=300, description="Part of method and path pattern.")] = None,
     path: Annotated[str | None, Query(max_length=1000, description="How the path begins.")] = None,

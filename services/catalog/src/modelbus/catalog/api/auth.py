@@ -16,19 +16,19 @@ from modelbus.catalog.api.views import Input, Name, View
 from modelbus.catalog.api.visitors import Address
 from modelbus.chassis.auth import Admission, Means
 from modelbus.chassis.callers import Role
-from modelbus.chassis.service import Transaction
+from modelbus.chassis.transactions import Transaction
 
 routes = APIRouter(prefix="/api/v1/auth", tags=["signing in"], dependencies=GUARDS)
 
 JWKS_HELD_S = 60
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 
 
-def _admission(request: Request) -> Admission:
+async def _admission(request: Request) -> Admission:
     admission: Admission = request.state.admission
     return admission
 

@@ -17,7 +17,7 @@ from modelbus.catalog.domain.capabilities import DataType, Domain
 from modelbus.catalog.store import capabilities as store
 from modelbus.catalog.store.capabilities import CapabilityFilter
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/capabilities", tags=["capabilities"], route_class=OnceRoute, dependencies=GUARDS)
 

@@ -20,7 +20,7 @@ from modelbus.catalog.store import categories as store
 from modelbus.catalog.store.categories import CategoryFilter, CountedCategory
 from modelbus.catalog.store.paging import Paging
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/categories", tags=["categories"], route_class=OnceRoute, dependencies=GUARDS)
 

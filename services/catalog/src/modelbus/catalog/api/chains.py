@@ -5,29 +5,28 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions import chains as actions
 from modelbus.catalog.actions import default_chains as defaults
 from modelbus.catalog.actions.default_chains import Outcome
+from modelbus.catalog.api.chain_steps import AddedStep, StepChanges, Steps, StepView, targets_of
 from modelbus.catalog.api.checks import Checked, CheckedView
 from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.older_shapes import Compat, OlderStepView, beside
-from modelbus.catalog.api.references import ReferenceView, Wanted, WarningView, each_once
+from modelbus.catalog.api.references import Wanted, WarningView
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, View, page_of
-from modelbus.catalog.domain.chains import LONGEST_CHAIN, Target, Trigger, either
-from modelbus.catalog.domain.suppliers import Protocol
+from modelbus.catalog.domain.chains import LONGEST_CHAIN
 from modelbus.catalog.store import chains as store
 from modelbus.catalog.store.older_shapes import older_steps
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(
     prefix="/api/v1/fallback-chains", tags=["fallback chains"], route_class=OnceRoute, dependencies=GUARDS
 )
 
-MOST_FEATURES = 50
 ChainName = Annotated[
     Name,
     Field(
@@ -35,63 +34,7 @@ ChainName = Annotated[
         description="Callers use it like a model's: letters, digits, `.`, `_`, `-`, `/`, `:`.",
     ),
 ]
-
-
-Triggers = Annotated[list[Trigger], Field(min_length=1), AfterValidator(each_once)]
-Features = Annotated[dict[Name, bool], Field(max_length=MOST_FEATURES)]
-Position = Annotated[int, Field(ge=0, lt=LONGEST_CHAIN)]
 Force = Annotated[bool, Query(description="Take it although none of its steps could serve right now.")]
-
-
-class NewStep(Input):
-    """A model, or one exact source of it."""
-
-    model_id: UUID
-    source_id: UUID | None = None
-    """A source of that model; where left out, any source of it may serve."""
-    triggers: Triggers = Field(default_factory=lambda: [Trigger.ANY])
-    """After which failures of the steps before it this one is tried; `any` covers the others."""
-    protocol: Protocol | None = None
-    """How its requests are spoken; where left out, like the source."""
-    features: Features | None = None
-    """What requests may use of it: capability name to whether they may; others are as the source says."""
-
-    def target(self) -> Target:
-        """Answer what the step goes to, and how."""
-        return Target(self.model_id, self.source_id, either(self.triggers, ()), self.protocol, self.features)
-
-
-def _each_place_once(steps: list[NewStep]) -> list[NewStep]:
-    each_once([step.model_id if step.source_id is None else step.source_id for step in steps])
-    return steps
-
-
-Steps = Annotated[list[NewStep], Field(min_length=1, max_length=LONGEST_CHAIN), AfterValidator(_each_place_once)]
-
-
-class AddedStep(NewStep):
-    """One more step of a chain."""
-
-    position: Position | None = None
-    """0 is tried first; where left out, it is tried last."""
-
-
-class StepChanges(Changes):
-    """Fields of one step to change; one that is given another model or source becomes another step."""
-
-    model_id: UUID = UUID(int=0)
-    """Another model; its source has to be named anew."""
-    source_id: UUID | None = None
-    triggers: Triggers = Field(default_factory=list)
-    protocol: Protocol | None = None
-    features: Features | None = None
-    position: Position = 0
-    """Where to move it; 0 is tried first."""
-
-    def given(self) -> dict[str, Any]:
-        """Answer the fields that the caller sent."""
-        given = super().given()
-        return {**given, "triggers": either(self.triggers, ())} if "triggers" in given else given
 
 
 class NewChain(Input):
@@ -104,7 +47,7 @@ class NewChain(Input):
 
     def fields(self) -> dict[str, Any]:
         """Answer what the chain is made of."""
-        return {**self.model_dump(), "steps": _targets(self.steps)}
+        return {**self.model_dump(), "steps": targets_of(self.steps)}
 
 
 class ChainChanges(Changes):
@@ -118,7 +61,7 @@ class ChainChanges(Changes):
     def given(self) -> dict[str, Any]:
         """Answer the fields that the caller sent."""
         given = super().given()
-        return {**given, "steps": _targets(self.steps)} if "steps" in given else given
+        return {**given, "steps": targets_of(self.steps)} if "steps" in given else given
 
 
 class NewOrder(Input):
@@ -126,21 +69,6 @@ class NewOrder(Input):
 
     step_ids: Annotated[list[UUID], Field(max_length=LONGEST_CHAIN)]
     """Every step of the chain, each once."""
-
-
-class StepView(ReferenceView):
-    """A step, and whether it could serve right now."""
-
-    id: UUID
-    """Stays with the model and source, wherever they move within the chain."""
-    position: int
-    """0 is tried first."""
-    source_id: UUID | None
-    """Null where any source of the model may serve."""
-    triggers: list[str]
-    """After which failures of the steps before it is tried."""
-    protocol: str | None
-    features: dict[str, bool] | None
 
 
 class ChainView(CheckedView):
@@ -168,8 +96,8 @@ class BuiltChain(View):
 
     name: str
     outcome: Outcome
-    """`created`, `changed`, `unchanged`; `kept`: somebody has decided on it; `name_taken`: a model has the name;
-    `left`: nothing that is available fills it any more, and it stays as it was."""
+    """`created`, `changed`, `unchanged`; `kept`: somebody has decided on it; `name_taken`: a model or a split has the
+    name; `left`: nothing that is available fills it any more, and it stays as it was."""
     chain_id: UUID | None
     model_ids: list[UUID]
     """Of its steps, in order."""
@@ -317,10 +245,6 @@ async def disable_chain(chain_id: UUID, session: Transaction, answer: Shown) -> 
 async def _checked(checked: Checked, chain: ChainView) -> ChainView:
     steps = [step.model_dump(mode="json", include={"id", "model_id", "source_id"}) for step in chain.steps]
     return await checked(chain, {"config_type": "fallback", "id": str(chain.id), "name": chain.name, "steps": steps})
-
-
-def _targets(steps: list[NewStep]) -> list[Target]:
-    return [step.target() for step in steps]
 
 
 async def _add_older_steps(session: AsyncSession, shown: list[ChainView]) -> None:

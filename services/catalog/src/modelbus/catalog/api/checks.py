@@ -51,13 +51,9 @@ class CheckedView(View):
 class Checker:
     """Asks integrity, where the caller wants that."""
 
-    def __init__(
-        self,
-        request: Request,
-        check: Annotated[bool, Query(description="Have integrity judge it too; that never blocks saving.")] = False,  # noqa: FBT002 - FastAPI passes by keyword
-    ) -> None:
-        self._integrity: IntegrityClient = request.app.state.integrity
-        self._is_wanted = check
+    def __init__(self, integrity: IntegrityClient, *, is_wanted: bool) -> None:
+        self._integrity = integrity
+        self._is_wanted = is_wanted
 
     async def __call__[V: CheckedView](self, saved: V, config: Mapping[str, Any]) -> V:
         """Add what integrity says of a configuration to what is shown of it."""
@@ -77,5 +73,12 @@ class Checker:
         return CheckView(state="unavailable", findings=[])
 
 
-Checked = Annotated[Checker, Depends(Checker)]
+async def _checker(
+    request: Request,
+    check: Annotated[bool, Query(description="Have integrity judge it too; that never blocks saving.")] = False,  # noqa: FBT002 - FastAPI passes by keyword
+) -> Checker:
+    return Checker(request.app.state.integrity, is_wanted=check)
+
+
+Checked = Annotated[Checker, Depends(_checker)]
 """How an endpoint answers with what it saved."""

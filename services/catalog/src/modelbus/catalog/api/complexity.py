@@ -17,7 +17,7 @@ from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown
 from modelbus.catalog.domain.complexity import Classifier, Level, LevelModels
 from modelbus.catalog.store import complexity as store
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(
     prefix="/api/v1/complexity-routing", tags=["complexity routing"], route_class=OnceRoute, dependencies=GUARDS

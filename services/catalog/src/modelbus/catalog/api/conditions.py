@@ -3,7 +3,7 @@
 from fastapi import Request
 
 from modelbus.catalog.domain.errors import ConditionNotTakenError
-from modelbus.chassis.service import is_conditional
+from modelbus.chassis.transactions import is_conditional
 
 
 async def refuse_unheeded(request: Request) -> None:

@@ -18,7 +18,7 @@ from modelbus.catalog.store import consumers as store
 from modelbus.catalog.store.consumers import ConsumerFilter
 from modelbus.catalog.store.paging import Paging
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/consumers", tags=["consumers"], route_class=OnceRoute, dependencies=GUARDS)
 
@@ -92,7 +92,7 @@ class ConsumerView(View):
     updated_at: datetime
 
 
-def _read_filter(  # noqa: PLR0913 - one parameter for each filter
+async def _read_filter(  # noqa: PLR0913 - one parameter for each filter
     *,
     name: Annotated[str | None, Query(max_length=200)] = None,
     search: Search = None,

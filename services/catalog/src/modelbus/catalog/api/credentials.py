@@ -20,7 +20,7 @@ from modelbus.catalog.store.paging import Paging
 from modelbus.chassis.database import Database
 from modelbus.chassis.idempotency import OnceRoute
 from modelbus.chassis.secrets import Vault
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/credentials", tags=["credentials"], route_class=OnceRoute, dependencies=GUARDS)
 
@@ -37,12 +37,12 @@ Priority = Annotated[int, Field(ge=0, le=1000, description="Lower is tried first
 Weight = Annotated[int, Field(ge=0, le=1000, description="Share of the calls among keys of equal priority.")]
 
 
-def _vault(request: Request) -> Vault:
+async def _vault(request: Request) -> Vault:
     vault: Vault = request.app.state.vault
     return vault
 
 
-def _database(request: Request) -> Database:
+async def _database(request: Request) -> Database:
     database: Database = request.app.state.database
     return database
 
@@ -108,9 +108,11 @@ class CredentialView(View):
     rpm_limit: int | None
     tpm_limit: int | None
     state: str
-    """`ok`; `cooling` until `state_until`; `dead` until it gets a new secret or is reset."""
+    """`ok`; `cooling` until `state_until`; `dead` until it gets a new secret, is reset, or is disabled and enabled."""
     state_reason: str | None
     state_until: datetime | None
+    state_since: datetime | None
+    """Since when it is not ok."""
     last_used_at: datetime | None
     """As far as routers have told their usage."""
     warnings: list[WarningView]
@@ -138,7 +140,7 @@ class ResealingView(View):
     items: list[ResealedView]
 
 
-def _read_filter(
+async def _read_filter(
     *,
     supplier_id: UUID | None = None,
     name: Annotated[str | None, Query(max_length=200)] = None,

@@ -82,6 +82,21 @@ _ROUTING: dict[str, Any] = {
     "AddedStep": {"model_id": _OTHER_MODEL, "triggers": ["context_length"], "position": 1},
     "StepChanges": {"triggers": ["any"]},
     "NewOrder": {"step_ids": [_OTHER_STEP, _STEP]},
+    "NewSplit": {
+        "name": "chat-canary",
+        "sticky_by": "user",
+        "arms": [
+            {"name": "control", "model_id": _MODEL, "weight": 95},
+            {"name": "canary", "model_id": _OTHER_MODEL, "source_id": _SOURCE, "weight": 5},
+        ],
+        "shadows": [{"name": "candidate", "model_id": _OTHER_MODEL, "percent": 2.5}],
+    },
+    "SplitChanges": {
+        "arms": [
+            {"name": "control", "model_id": _MODEL, "weight": 50},
+            {"name": "canary", "model_id": _OTHER_MODEL, "source_id": _SOURCE, "weight": 50},
+        ]
+    },
     "NewRouting": {
         "name": "default",
         "levels": [{"level": "easy", "model_ids": [_MODEL]}, {"level": "hard", "model_ids": [_OTHER_MODEL]}],

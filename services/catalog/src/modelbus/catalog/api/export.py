@@ -21,7 +21,7 @@ from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.views import View
 from modelbus.catalog.domain.history_errors import PassphraseNeededError
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1", tags=["export"], route_class=OnceRoute, dependencies=GUARDS)
 

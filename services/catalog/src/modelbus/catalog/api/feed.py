@@ -13,14 +13,14 @@ from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.domain.errors import UnknownKindError
 from modelbus.catalog.store.tables import outbox
 from modelbus.chassis.outbox import Head as Position
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 
 routes = APIRouter(prefix="/api/v1", tags=["feed"], dependencies=GUARDS)
 
 JSON = "application/json"
 
 
-def _feed(request: Request) -> Feed:
+async def _feed(request: Request) -> Feed:
     feed: Feed = request.app.state.feed
     return feed
 

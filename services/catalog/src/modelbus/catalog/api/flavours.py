@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 from pydantic import Field
 
+from modelbus.catalog.api.made import made
 from modelbus.catalog.clients.sync import SyncClient
 from modelbus.catalog.domain.errors import UnknownFlavourError
 from modelbus.catalog.domain.suppliers import Flavour
@@ -31,4 +32,4 @@ class Flavours:
             raise UnknownFlavourError(word, known)
 
 
-AskedFlavours = Annotated[Flavours, Depends()]
+AskedFlavours = Annotated[Flavours, made(Flavours)]

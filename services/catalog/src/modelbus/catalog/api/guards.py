@@ -4,8 +4,8 @@ from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 
 from modelbus.catalog.api.conditions import refuse_unheeded
-from modelbus.catalog.api.roles import guard
 from modelbus.catalog.domain.errors import InvalidQueryError
+from modelbus.chassis.auth import guard
 
 
 async def refuse_unknown_query(request: Request) -> None:

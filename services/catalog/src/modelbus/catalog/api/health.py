@@ -7,7 +7,7 @@ from fastapi import APIRouter
 
 from modelbus.catalog.api.views import View
 from modelbus.catalog.store import health, sources
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 
 routes = APIRouter(prefix="/api/v1/sources", tags=["sources"])
 

@@ -81,7 +81,7 @@ class Order(StrEnum):
 Sort = Annotated[Order, Query(description="`-at`: the newest first; `at`: the oldest first.")]
 
 
-def _read_page(limit: Limit = 50, cursor: Cursor = None, sort: Sort = Order.NEWEST_FIRST) -> ByTime:
+async def _read_page(limit: Limit = 50, cursor: Cursor = None, sort: Sort = Order.NEWEST_FIRST) -> ByTime:
     return ByTime.read(limit, cursor, oldest_first=sort is Order.OLDEST_FIRST)
 
 

@@ -7,6 +7,7 @@ PATHS = {
     "source": "/sources/{thing}",
     "price": "/prices/{thing}",
     "chain": "/fallback-chains/{thing}",
+    "split": "/splits/{thing}",
     "complexity": "/complexity-routing/{thing}",
     "strategy": "/cost-strategies/{thing}",
     "scope": "/scopes/{thing}",

@@ -13,7 +13,7 @@ from modelbus.catalog.api.model_names import key_of
 from modelbus.catalog.api.views import View
 from modelbus.catalog.domain.references import Departure, TargetKind
 from modelbus.catalog.store import credentials, models, scopes, sources, strategies, suppliers
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 
 routes = APIRouter(prefix="/api/v1", tags=["impact"], dependencies=GUARDS)
 
@@ -32,7 +32,8 @@ class FindingView(View):
     """`dead`: nothing of what the place serves is left; `degraded`: something else of the holder still serves;
     `dormant`: the holder is out of service; `orphaned`: it means nothing while its target is away."""
     holder_kind: str
-    """What refers: `chain`, `complexity`, `strategy`, `scope`, `access_key`, `consumer`, `credential`, `model`."""
+    """What refers: `chain`, `split`, `complexity`, `strategy`, `scope`, `access_key`, `consumer`, `credential` or
+    `model`."""
     holder_id: UUID
     holder_name: str
     place: str

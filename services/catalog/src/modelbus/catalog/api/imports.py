@@ -13,7 +13,7 @@ from modelbus.catalog.domain.import_files import read_csv, read_json
 from modelbus.catalog.domain.imports import Outcome, count_outcomes
 from modelbus.catalog.domain.older_shapes import Shape
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Transaction
+from modelbus.chassis.transactions import Transaction
 
 routes = APIRouter(prefix="/api/v1", tags=["import"], route_class=OnceRoute, dependencies=GUARDS)
 

@@ -35,7 +35,9 @@ Config = Annotated[dict[str, Any], AfterValidator(_can_be_kept)]
 """Settings as a JSON object."""
 
 
-def _read_model(model: Annotated[str, Path(max_length=300, description="Its id, or its public name.")]) -> UUID | str:
+async def _read_model(
+    model: Annotated[str, Path(max_length=300, description="Its id, or its public name.")],
+) -> UUID | str:
     try:
         return UUID(model)
     except ValueError:
@@ -59,7 +61,9 @@ class _Order(StrEnum):
 _Sort = Annotated[_Order, Query(description="`-` puts the models that were added last first.")]
 
 
-def _read_page_of_pairs(limit: Limit = 50, cursor: Cursor = None, sort: _Sort = _Order.FIRST_MODEL_FIRST) -> Paging:
+async def _read_page_of_pairs(
+    limit: Limit = 50, cursor: Cursor = None, sort: _Sort = _Order.FIRST_MODEL_FIRST
+) -> Paging:
     return Paging.read(limit, sort, cursor)
 
 

@@ -42,7 +42,7 @@ class MarginView(View):
     """Whether any unit is charged below its cost."""
 
 
-def _read_blend(input_share: Share = Decimal(3), output_share: Share = Decimal(1)) -> Blend:
+async def _read_blend(input_share: Share = Decimal(3), output_share: Share = Decimal(1)) -> Blend:
     if not input_share + output_share:
         raise InvalidQueryError("input_share", "must be above 0 where output_share is 0")
     return Blend(input_share, output_share)

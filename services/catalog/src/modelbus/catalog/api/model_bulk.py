@@ -16,7 +16,7 @@ from modelbus.catalog.api.views import Changes, Input, Name, View
 from modelbus.catalog.domain.bulk import MOST_AT_ONCE, BulkChange, Labels
 from modelbus.catalog.domain.models import Lifecycle, Tier
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Transaction
+from modelbus.chassis.transactions import Transaction
 
 routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute, dependencies=GUARDS)
 

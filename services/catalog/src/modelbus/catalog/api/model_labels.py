@@ -16,7 +16,7 @@ from modelbus.catalog.api.views import Input, Shown, View
 from modelbus.catalog.domain.models import Model
 from modelbus.catalog.store import capabilities, categories, models, tags
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/models", tags=["labels of models"], route_class=OnceRoute, dependencies=GUARDS)
 

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from modelbus.catalog.api.amounts import AmountsView
 from modelbus.catalog.api.guards import GUARDS
+from modelbus.catalog.api.made import made
 from modelbus.catalog.api.margins import MarginView
 from modelbus.catalog.api.models import ModelView
 from modelbus.catalog.api.older_models import OlderModelView, OlderNames
@@ -21,7 +22,7 @@ from modelbus.catalog.domain.sources import Health
 from modelbus.catalog.store import model_list as store
 from modelbus.catalog.store.model_list import SORTED_BY, ListedModel
 from modelbus.catalog.store.paging import Paging
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 from modelbus.contracts.records import CostPrices
 
 routes = APIRouter(prefix="/api/v1/models", tags=["models"], dependencies=GUARDS)
@@ -112,7 +113,7 @@ _TOTAL = "Count all that match as well."
 async def list_models(
     session: Reading,
     paging: Annotated[Paging, sorted_by(*SORTED_BY)],
-    query: Annotated[ModelQuery, Depends()],
+    query: Annotated[ModelQuery, made(ModelQuery)],
     total: Annotated[bool, Query(description=_TOTAL)] = False,  # noqa: FBT002 - FastAPI passes by keyword
     compat: Compat = None,
 ) -> Response:

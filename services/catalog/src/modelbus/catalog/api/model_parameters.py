@@ -14,7 +14,7 @@ from modelbus.catalog.domain.models import ParameterType
 from modelbus.catalog.domain.parameters import MOST_CHOICES, MOST_PARAMETERS, Parameter
 from modelbus.catalog.store import models as store
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute, dependencies=GUARDS)
 

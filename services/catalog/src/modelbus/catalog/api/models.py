@@ -19,7 +19,7 @@ from modelbus.catalog.domain.models import TOLD_FIELDS, Lifecycle, ModelType, Ti
 from modelbus.catalog.store import models as store
 from modelbus.catalog.store import sources as source_store
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute, dependencies=GUARDS)
 

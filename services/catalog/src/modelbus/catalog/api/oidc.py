@@ -44,7 +44,7 @@ class Returned(BaseModel):
     state: Annotated[str | None, Field(max_length=200)] = None
 
 
-def _issuer(request: Request) -> Issuer:
+async def _issuer(request: Request) -> Issuer:
     issuer: Issuer | None = request.app.state.issuer
     if issuer is None:
         raise IssuerOffError

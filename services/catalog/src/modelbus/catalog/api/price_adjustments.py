@@ -29,7 +29,7 @@ from modelbus.catalog.domain.price_states import PriceState
 from modelbus.catalog.domain.prices import UNITS
 from modelbus.catalog.store.priced_models import MarginSign, PriceFilter
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Transaction
+from modelbus.chassis.transactions import Transaction
 
 routes = APIRouter(prefix="/api/v1/prices", tags=["prices"], route_class=OnceRoute, dependencies=GUARDS)
 

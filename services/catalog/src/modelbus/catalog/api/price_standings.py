@@ -19,7 +19,7 @@ from modelbus.catalog.store import price_standings as store
 from modelbus.catalog.store import prices
 from modelbus.catalog.store.by_time import ByTime, cursor_of
 from modelbus.catalog.store.prices import CHARGES, COSTS, Book
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 
 routes = APIRouter(prefix="/api/v1", tags=["prices"], dependencies=GUARDS)
 

@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.actions import prices as actions
 from modelbus.catalog.api.amounts import AmountsView, CostAmounts, Moment
 from modelbus.catalog.api.guards import GUARDS
+from modelbus.catalog.api.made import made
 from modelbus.catalog.api.margins import Blended, MarginView
 from modelbus.catalog.api.model_list import ModelQuery
 from modelbus.catalog.api.price_standings import ModelPricesView, PeriodView, SourcePricesView
@@ -24,7 +25,7 @@ from modelbus.catalog.store.paging import Paging
 from modelbus.catalog.store.priced_models import MarginSign, PriceFilter
 from modelbus.catalog.store.prices import CHARGES, COSTS
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/prices", tags=["prices"], route_class=OnceRoute, dependencies=GUARDS)
 
@@ -101,7 +102,7 @@ class PriceChanges(Changes):
 async def list_prices(  # noqa: PLR0913, PLR0917 - each is a filter of its own in the query string
     session: Reading,
     paging: Annotated[Paging, sorted_by("name", "display_name")],
-    query: Annotated[ModelQuery, Depends()],
+    query: Annotated[ModelQuery, made(ModelQuery)],
     blend: Blended,
     state: Annotated[PriceState | None, Query(description=_STATE)] = None,
     margin: Annotated[MarginSign | None, Query(description="`negative`: some unit is charged below its cost.")] = None,

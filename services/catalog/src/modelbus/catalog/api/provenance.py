@@ -21,7 +21,7 @@ from modelbus.catalog.store import models, sources
 from modelbus.catalog.store.capabilities import every_capability
 from modelbus.catalog.store.provenance import Turn, last_turns, names_of_suppliers
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/models", tags=["models"], route_class=OnceRoute, dependencies=GUARDS)
 

@@ -50,7 +50,7 @@ Referring = Annotated[UUID | None, Query(description="A model: lists only what r
 Stale = Annotated[bool | None, Query(description="Whether it refers to a model or source that is not available.")]
 
 
-def _read_filter(
+async def _read_filter(
     name: Annotated[str | None, Query(max_length=200)] = None,
     search: Search = None,
     is_active: bool | None = None,  # noqa: FBT001 - FastAPI passes by keyword
@@ -67,7 +67,7 @@ _FORCE = "Do it although references break by it; they stay, and are flagged as s
 _REPLACE = "The id of something available: every reference to what goes is rewritten to it, in the same change."
 
 
-def _read_consent(
+async def _read_consent(
     force: Annotated[bool, Query(description=_FORCE)] = False,  # noqa: FBT002 - FastAPI passes by keyword
     replace_with: Annotated[UUID | None, Query(description=_REPLACE)] = None,
 ) -> Consent:

@@ -1,23 +1,14 @@
-"""What each path needs: one row per path, one role per method; a path without a row is for admins alone.
-
-`PUBLIC` needs no token; `SERVICE` is open to a service's token and to every person; each of `VIEWER`, `EDITOR` and
-`ADMIN` may do all that the one before it may.
-"""
-
-from collections.abc import Mapping
+"""Which role each path of the catalog needs."""
 
 from fastapi import Request
 
 from modelbus.catalog.actions.failures import audit_failure
 from modelbus.catalog.actions.rollback import RESTORE
 from modelbus.catalog.api.history_paths import FOR_ADMINS, PATHS
-from modelbus.catalog.domain.identity_errors import RoleTooLowError
-from modelbus.chassis.callers import Caller, Role
+from modelbus.chassis.callers import Caller
+from modelbus.chassis.roles import ADMIN, EDITOR, OF_PARKED, PUBLIC, SERVICE, VIEWER, Roles
 
-PUBLIC = None
-SERVICE, VIEWER, EDITOR, ADMIN = Role.SERVICE, Role.VIEWER, Role.EDITOR, Role.ADMIN
-
-ROLES: Mapping[str, Mapping[str, Role | None]] = {
+ROLES: Roles = {
     # Supply
     "/api/v1/suppliers": {"GET": VIEWER, "POST": EDITOR},
     "/api/v1/suppliers/{supplier_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
@@ -78,6 +69,10 @@ ROLES: Mapping[str, Mapping[str, Role | None]] = {
     "/api/v1/fallback-chains/{chain_id}/reorder": {"POST": EDITOR},
     "/api/v1/fallback-chains/{chain_id}/enable": {"POST": EDITOR},
     "/api/v1/fallback-chains/{chain_id}/disable": {"POST": EDITOR},
+    "/api/v1/splits": {"GET": VIEWER, "POST": EDITOR},
+    "/api/v1/splits/{split_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
+    "/api/v1/splits/{split_id}/enable": {"POST": EDITOR},
+    "/api/v1/splits/{split_id}/disable": {"POST": EDITOR},
     "/api/v1/complexity-routing": {"GET": VIEWER, "POST": EDITOR},
     "/api/v1/complexity-routing/{routing_id}": {"GET": VIEWER, "PATCH": EDITOR, "PUT": EDITOR, "DELETE": EDITOR},
     "/api/v1/complexity-routing/{routing_id}/enable": {"POST": EDITOR},
@@ -154,40 +149,14 @@ ROLES: Mapping[str, Mapping[str, Role | None]] = {
     "/api/v1/changes": {"GET": SERVICE},
     "/api/v1/head": {"GET": SERVICE},
     # Operations
-    "/api/v1/parked": {"GET": ADMIN},
-    "/api/v1/parked/{parked_id}": {"GET": ADMIN, "DELETE": ADMIN},
-    "/api/v1/parked/{parked_id}/retry": {"POST": ADMIN},
+    **OF_PARKED,
 }
 
 BY_ACCESS_KEY = frozenset({("GET", "/api/v1/selector")})
 """What an access key opens too; these paths see to that themselves."""
 
 
-async def guard(request: Request) -> None:
-    """Let nobody past whose role is not enough for the path; asked before a transaction begins or an input is judged.
-
-    Raises:
-        RoleTooLowError: it is not enough.
-    """
-    path: str = request.scope["route"].path
-    needed = ROLES.get(path, {}).get(request.method, ADMIN)
-    if needed is PUBLIC:
-        return
-    caller: Caller | None = getattr(request.state, "caller", None)
-    if caller is None and (request.method, path) in BY_ACCESS_KEY:
-        return
-    assert caller is not None  # noqa: S101 - the gate let nobody else pass
-    if caller.may(needed) or (needed == SERVICE and (caller.role == SERVICE or caller.may(VIEWER))):
-        return
-    await audit_failure(request.app.state.database, f"{request.method} {path}", "role_too_low", by=caller)
-    raise RoleTooLowError(needed)
-
-
-def public() -> frozenset[tuple[str, str]]:
-    """Answer what the gate lets pass without a token."""
-    return frozenset((method, path) for path, row in ROLES.items() for method, role in row.items() if role is PUBLIC)
-
-
-def for_services() -> tuple[str, ...]:
-    """Answer what the gate lets a service's token open."""
-    return tuple(path for path, row in ROLES.items() if SERVICE in row.values())
+async def audit_refusal(request: Request, caller: Caller) -> None:
+    """Keep in the audit log what somebody tried whose role is too low."""
+    action = f"{request.method} {request.scope['route'].path}"
+    await audit_failure(request.app.state.database, action, "role_too_low", by=caller)

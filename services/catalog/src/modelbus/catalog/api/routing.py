@@ -13,7 +13,7 @@ from modelbus.catalog.store import available_models as store
 from modelbus.catalog.store.available_models import AvailableModelFilter, AvailableModelRow
 from modelbus.catalog.store.paging import Paging
 from modelbus.catalog.store.tables import outbox
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 from modelbus.contracts.records import CostPrices
 
 routes = APIRouter(prefix="/api/v1/routing", tags=["routing"], dependencies=GUARDS)

@@ -14,7 +14,7 @@ from modelbus.catalog.api.references import Breaking, ModelSet, Wanted, WarningV
 from modelbus.catalog.api.views import ByName, Changes, Input, Name, Page, Shown, Text, page_of
 from modelbus.catalog.store import scopes as store
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/scopes", tags=["scopes"], route_class=OnceRoute, dependencies=GUARDS)
 

@@ -112,7 +112,7 @@ class SelectionView(_Shown):
     scopes: list[ScopeChoiceView]
 
 
-def _selector(request: Request) -> Selector:
+async def _selector(request: Request) -> Selector:
     selector: Selector = request.app.state.selector
     return selector
 

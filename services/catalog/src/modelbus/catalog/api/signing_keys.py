@@ -10,7 +10,7 @@ from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.views import Page, View
 from modelbus.catalog.store import signing_keys as store
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/auth/signing-keys", tags=["signing in"], route_class=OnceRoute, dependencies=GUARDS)
 

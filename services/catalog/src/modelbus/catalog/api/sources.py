@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from modelbus.catalog.actions import sources as actions
 from modelbus.catalog.api.amounts import CostAmounts
 from modelbus.catalog.api.guards import GUARDS
 from modelbus.catalog.api.labels import Word
+from modelbus.catalog.api.made import made
 from modelbus.catalog.api.references import Breaking
 from modelbus.catalog.api.views import Changes, Input, Name, Page, Shown, View, page_of, sorted_by
 from modelbus.catalog.domain.availability import Reason
@@ -20,7 +21,7 @@ from modelbus.catalog.domain.suppliers import Protocol
 from modelbus.catalog.store import sources as store
 from modelbus.catalog.store.paging import Paging
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 from modelbus.contracts.records import CostPrices
 
 routes = APIRouter(prefix="/api/v1/sources", tags=["sources"], route_class=OnceRoute, dependencies=GUARDS)
@@ -118,7 +119,7 @@ class SourceQuery:
 async def list_sources(
     session: Reading,
     paging: Annotated[Paging, sorted_by("upstream_name", "priority", "updated_at")],
-    query: Annotated[SourceQuery, Depends()],
+    query: Annotated[SourceQuery, made(SourceQuery)],
 ) -> Page[SourceView]:
     """List sources in order of creation."""
     wanted = store.SourceFilter(**asdict(query))

@@ -17,7 +17,7 @@ from modelbus.catalog.domain.models import ModelType
 from modelbus.catalog.domain.strategies import UNKNOWN_HERE, Candidate, Criterion, Ranking
 from modelbus.catalog.store import strategies as store
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(
     prefix="/api/v1/cost-strategies", tags=["cost strategies"], route_class=OnceRoute, dependencies=GUARDS

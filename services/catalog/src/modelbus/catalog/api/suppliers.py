@@ -18,7 +18,7 @@ from modelbus.catalog.store import suppliers as store
 from modelbus.catalog.store.paging import Paging
 from modelbus.catalog.store.suppliers import SupplierFilter
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/suppliers", tags=["suppliers"], route_class=OnceRoute, dependencies=GUARDS)
 
@@ -159,7 +159,7 @@ class RequestedSync(View):
     """Follow it at the sync service: `/api/v1/runs/{run_id}`."""
 
 
-def _read_filter(  # noqa: PLR0913 - one parameter for each filter
+async def _read_filter(  # noqa: PLR0913 - one parameter for each filter
     *,
     name: Annotated[str | None, Query(max_length=200)] = None,
     search: Annotated[str | None, Query(max_length=200, description="Part of a name or the description.")] = None,

@@ -21,7 +21,7 @@ from modelbus.catalog.store import tags as store
 from modelbus.catalog.store.paging import Paging
 from modelbus.catalog.store.tags import TagFilter
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/tags", tags=["tags"], route_class=OnceRoute, dependencies=GUARDS)
 

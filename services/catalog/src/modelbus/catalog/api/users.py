@@ -16,7 +16,7 @@ from modelbus.catalog.api.visitors import Address
 from modelbus.catalog.domain.users import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from modelbus.catalog.store import users as store
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1/users", tags=["users"], route_class=OnceRoute, dependencies=GUARDS)
 

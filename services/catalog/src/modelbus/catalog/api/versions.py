@@ -33,7 +33,7 @@ from modelbus.catalog.store.history import Version, VersionFilter
 from modelbus.chassis.callers import Caller as Who
 from modelbus.chassis.callers import Role
 from modelbus.chassis.idempotency import OnceRoute
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 
 routes = APIRouter(prefix="/api/v1", tags=["versions"], route_class=OnceRoute, dependencies=GUARDS)
 
@@ -41,7 +41,7 @@ Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Key = Annotated[str, Path(max_length=300, description="Its id; a model goes by its name as well.")]
 
 
-def _caller(request: Request) -> Who:
+async def _caller(request: Request) -> Who:
     who: Who = request.state.caller
     return who
 

@@ -72,7 +72,11 @@ class Answer:
         return view.model_validate(thing)
 
 
-Shown = Annotated[Answer, Depends(Answer)]
+async def _answer(response: Response) -> Answer:
+    return Answer(response)
+
+
+Shown = Annotated[Answer, Depends(_answer)]
 """How an endpoint answers with one thing."""
 
 
@@ -82,7 +86,7 @@ def sorted_by(*fields: str) -> Any:
     description = f"One of {', '.join(f'`{each}`' for each in known)}; `-` puts the greatest first."
     sort_query = Query(max_length=100, description=description, json_schema_extra={"enum": known})
 
-    def read(limit: Limit = 50, cursor: Cursor = None, sort: Annotated[str, sort_query] = BY_CREATION) -> Paging:
+    async def read(limit: Limit = 50, cursor: Cursor = None, sort: Annotated[str, sort_query] = BY_CREATION) -> Paging:
         if sort not in known:
             raise InvalidQueryError("sort", f"must be one of {', '.join(known)}")
         return Paging.read(limit, sort, cursor)

@@ -42,7 +42,7 @@ def _canonical(address: str | None) -> str:
     return str(parsed)
 
 
-def _of_request(request: Request) -> str:
+async def _of_request(request: Request) -> str:
     peer = None if request.client is None else request.client.host
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
     return address_of(peer, forwarded, request.app.state.trusted_proxies)

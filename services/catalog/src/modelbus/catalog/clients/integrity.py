@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from modelbus.chassis.carrier import Carrier
 from modelbus.chassis.logs import logger
 from modelbus.chassis.tracing import tell_next
 
@@ -21,6 +22,7 @@ class IntegrityClient:
     def __init__(self, base_url: str, service_token: str) -> None:
         self._client = httpx.AsyncClient(
             base_url=base_url,
+            transport=Carrier(),
             headers={"Authorization": f"Bearer {service_token}"},
             timeout=httpx.Timeout(LONGEST_WAIT_S, connect=LONGEST_WAIT_S / 2),
             event_hooks={"request": [tell_next]},

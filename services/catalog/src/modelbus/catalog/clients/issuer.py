@@ -21,6 +21,7 @@ from joserfc.jwk import JWKRegistry, Key
 
 from modelbus.catalog.domain.identity_errors import IssuerMisbehavedError, IssuerRefusedError
 from modelbus.catalog.domain.issuers import Identity, role_of
+from modelbus.chassis.carrier import Carrier
 from modelbus.chassis.logs import logger
 
 log = logger(__name__)
@@ -58,7 +59,9 @@ class Issuer:
 
     def __init__(self, settings: IssuerSettings) -> None:
         self._settings = settings
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False)
+        self._client = httpx.AsyncClient(
+            transport=Carrier(trust_env=False), timeout=TIMEOUT_S, follow_redirects=False, trust_env=False
+        )
         self._metadata: dict[str, Any] = {}
         self._metadata_at = float("-inf")
         self._keys: list[Key] = []

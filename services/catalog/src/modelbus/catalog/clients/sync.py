@@ -4,6 +4,7 @@ import httpx
 from pydantic import ValidationError
 
 from modelbus.catalog.domain.errors import ListingNotFetchableError
+from modelbus.chassis.carrier import Carrier
 from modelbus.chassis.tracing import tell_next
 from modelbus.contracts.sync import Listing, ListingFetched
 
@@ -16,6 +17,7 @@ class SyncClient:
     def __init__(self, base_url: str, service_token: str) -> None:
         self._client = httpx.AsyncClient(
             base_url=base_url,
+            transport=Carrier(),
             headers={"Authorization": f"Bearer {service_token}"},
             timeout=httpx.Timeout(30.0, connect=5.0),
             event_hooks={"request": [tell_next]},

@@ -42,7 +42,7 @@ class Credential:
 
     KIND: ClassVar[str] = "credential"
     UNVERSIONED: ClassVar[frozenset[str]] = frozenset(
-        {"sealed", "state", "state_reason", "state_until", "generation", "last_used_at"}
+        {"sealed", "state", "state_reason", "state_until", "state_since", "generation", "last_used_at"}
     )
 
     id: UUID
@@ -72,6 +72,8 @@ class Credential:
     """Grows with each new secret and each reset."""
     last_used_at: datetime | None = None
     """When routers last called with it, as far as their usage has come in."""
+    state_since: datetime | None = None
+    """Since when it is not ok; None while it is."""
 
     @property
     def is_restricted(self) -> bool:
@@ -97,7 +99,7 @@ class Credential:
 
     def cooled_off(self) -> "Credential":
         """Answer it in order."""
-        return replace(self, state=State.OK, state_reason=None, state_until=None)
+        return replace(self, state=State.OK, state_reason=None, state_until=None, state_since=None)
 
     def seen(self, seen: Seen, now: datetime) -> "Credential":
         """Answer what it is after somebody saw this of it; the credential itself where that changes nothing.
@@ -106,15 +108,15 @@ class Credential:
         """
         if seen.generation != self.generation or self.state == State.DEAD:
             return self
-        reason = seen.reason[:LONGEST_REASON]
+        out = replace(self, state_reason=seen.reason[:LONGEST_REASON], state_since=self.state_since or now)
         if seen.state == State.DEAD:
-            return replace(self, state=State.DEAD, state_reason=reason, state_until=None)
+            return replace(out, state=State.DEAD, state_until=None)
         if seen.state == State.OK or seen.until is None:
             return self
         until = min(seen.until, now + LONGEST_COOLING)
         if until <= max(now, self.state_until or now):
             return self
-        return replace(self, state=State.COOLING, state_reason=reason, state_until=until)
+        return replace(out, state=State.COOLING, state_until=until)
 
 
 def mask(secret: str) -> str:

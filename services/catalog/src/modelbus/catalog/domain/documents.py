@@ -23,7 +23,7 @@ REFERS = {
     "untagged_ids": "tag",
 }
 """Which kind of thing each field names: by one id, by several, or by the keys of a map."""
-_NESTED = ("steps", "target", "levels", "classifier")
+_NESTED = ("steps", "target", "arms", "shadows", "levels", "classifier")
 """Fields that hold references further down; others may hold anything, also what only looks like one."""
 
 

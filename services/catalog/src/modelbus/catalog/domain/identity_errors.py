@@ -64,15 +64,6 @@ class IssuerMisbehavedError(Refusal):
     code = "issuer_misbehaved"
 
 
-class RoleTooLowError(Refusal):
-    """The caller's role is not enough for this path."""
-
-    code = "forbidden"
-
-    def __init__(self, needed: str) -> None:
-        super().__init__(f"this needs the role '{needed}'")
-
-
 class RoleAboveOwnError(Refusal):
     """Somebody gives a role that is above their own."""
 

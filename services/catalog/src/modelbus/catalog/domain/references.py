@@ -22,6 +22,8 @@ class PlaceKind(StrEnum):
     """Where in its holder a reference is."""
 
     STEP = "step"
+    ARM = "arm"
+    SHADOW = "shadow"
     LEVEL = "level"
     JUDGE = "judge"
     MODEL = "model"
@@ -49,6 +51,7 @@ class Severity(StrEnum):
 
 HOLDERS = {
     "chain": "chain",
+    "split": "split",
     "complexity": "complexity routing",
     "strategy": "cost strategy",
     "scope": "scope",
@@ -61,6 +64,8 @@ HOLDERS = {
 """How people call each kind of holder."""
 _PLACES = {
     PlaceKind.STEP: "step {number}",
+    PlaceKind.ARM: "arm {label!r}",
+    PlaceKind.SHADOW: "shadow {label!r}",
     PlaceKind.LEVEL: "level {label}, position {number}",
     PlaceKind.JUDGE: "judge",
     PlaceKind.MODEL: "position {number}",
@@ -72,8 +77,8 @@ _PLACES = {
     PlaceKind.TYPE_DEFAULT: "default of type {label}",
     PlaceKind.PRICE: "price",
 }
-_OPTIONAL = {PlaceKind.JUDGE, PlaceKind.STRATEGY, PlaceKind.REPLACEMENT}
-"""The holder does without: the local classifier, the router's default, no successor."""
+_OPTIONAL = {PlaceKind.JUDGE, PlaceKind.STRATEGY, PlaceKind.REPLACEMENT, PlaceKind.SHADOW}
+"""The holder does without: the local classifier, the router's default, no successor, no copies."""
 BREAKING = {Severity.DEAD, Severity.DEGRADED}
 
 
@@ -92,7 +97,7 @@ class Place:
     """Whether the holder is in service."""
     kind: str
     label: str
-    """What the place is for, where its holder has several such: the level."""
+    """What the place is for, where its holder has several such: the level, the name of the arm."""
     position: int
     target_kind: str
     target_id: UUID
@@ -111,7 +116,7 @@ class Place:
     def group(self) -> tuple[UUID, str, str]:
         """Places of one group serve the same, so that each can stand in for another."""
         kind = PlaceKind.MODEL if self.kind == PlaceKind.DEFAULT else self.kind
-        return self.holder_id, kind, self.label
+        return self.holder_id, kind, "" if kind == PlaceKind.ARM else self.label
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,26 @@ class NoWeightError(Refusal):
         self.errors = [{"field": "cost_weight", "message": "must be above 0 where all other weights are 0"}]
 
 
+class WeightlessSplitError(Refusal):
+    """A split of which no arm has a weight draws none."""
+
+    code = "weightless_split"
+
+    def __init__(self) -> None:
+        super().__init__("arms: at least one must have a weight above 0")
+        self.errors = [{"field": "arms.0.weight", "message": "must be above 0 where all other weights are 0"}]
+
+
+class VariantTwiceError(Refusal):
+    """Usage could not tell two variants of one name apart."""
+
+    code = "variant_twice"
+
+    def __init__(self, path: str, name: str) -> None:
+        super().__init__(f"{path}.name: another arm or shadow of the split is called {name!r}")
+        self.errors = [{"field": f"{path}.name", "message": "must be unique among the split's arms and shadows"}]
+
+
 class StillReferencedError(Refusal):
     """What would go is referred to, and the reference would break."""
 

@@ -43,6 +43,7 @@ LEFT_OUT = {
     tables.model_usage.name: "figures of use, no configuration",
     tables.heard_usage.name: "the same",
     tables.health_claims.name: "what is seen from here, and seen again",
+    tables.credential_refusals.name: "the same",
 }
 """Tables that are no configuration, and why."""
 EXPORTED = tuple(table for table in metadata.sorted_tables if table.name not in LEFT_OUT)

@@ -27,6 +27,9 @@ from modelbus.catalog.store.tables import (
     scope_models,
     scopes,
     sources,
+    split_arms,
+    split_shadows,
+    splits,
     strategies,
     strategy_models,
 )
@@ -73,6 +76,18 @@ _refs = sa.union_all(
         chain_steps.c.chain_id,
         model=chain_steps.c.model_id,
         source=chain_steps.c.source_id,
+    ),
+    *(
+        _each(
+            "split",
+            splits,
+            kind,
+            variants.c.split_id,
+            model=variants.c.model_id,
+            source=variants.c.source_id,
+            label=variants.c.name,
+        )
+        for kind, variants in ((PlaceKind.ARM, split_arms), (PlaceKind.SHADOW, split_shadows))
     ),
     _each(
         "complexity",

@@ -22,6 +22,7 @@ TABLES: dict[str, sa.Table] = {
     "source": tables.sources,
     "price": tables.price_schedules,
     "chain": tables.chains,
+    "split": tables.splits,
     "complexity": tables.complexity_routings,
     "strategy": tables.strategies,
     "scope": tables.scopes,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 from modelbus.contracts.access import AccessKeyRecord, ConsumerRecord
 from modelbus.contracts.feed import record_digest
@@ -14,7 +15,15 @@ from modelbus.contracts.records import (
     SourceRecord,
     SupplierRecord,
 )
-from modelbus.contracts.routing import ChainRecord, ComplexityRecord, ScopeRecord, StrategyRecord
+from modelbus.contracts.routing import (
+    ChainRecord,
+    ComplexityRecord,
+    ScopeRecord,
+    SplitArmRecord,
+    SplitRecord,
+    SplitShadowRecord,
+    StrategyRecord,
+)
 from modelbus.integrity.domain.known import Known
 from modelbus.integrity.domain.references import (
     Reference,
@@ -23,6 +32,7 @@ from modelbus.integrity.domain.references import (
     references_of_model,
     references_of_price,
     references_of_set,
+    references_of_split,
 )
 
 _UNREAD = "{}"
@@ -52,6 +62,14 @@ def _none(_record: Any) -> tuple[Reference, ...]:
 
 def _of_chain(chain: ChainRecord) -> tuple[Reference, ...]:
     return references_of_chain((step.id, step.model_id, step.source_id) for step in chain.steps)
+
+
+def _of_split(split: SplitRecord) -> tuple[Reference, ...]:
+    return references_of_split(map(_told, split.arms), map(_told, split.shadows))
+
+
+def _told(place: SplitArmRecord | SplitShadowRecord) -> tuple[str, UUID, UUID | None]:
+    return place.name, place.model_id, place.source_id
 
 
 def _of_complexity(routing: ComplexityRecord) -> tuple[Reference, ...]:
@@ -86,6 +104,7 @@ def _of_price(price: PriceRecord) -> tuple[Reference, ...]:
 
 _REFERENCES: Mapping[type[Record], Callable[[Any], tuple[Reference, ...]]] = {
     ChainRecord: _of_chain,
+    SplitRecord: _of_split,
     ComplexityRecord: _of_complexity,
     ScopeRecord: _of_scope,
     StrategyRecord: _of_strategy,

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.chassis.database import Database
-from modelbus.chassis.idempotency import IdempotencyKeyReusedError
+from modelbus.chassis.idempotency_key import IdempotencyKeyReusedError
 from modelbus.integrity.actions.findings import circumstances
 from modelbus.integrity.actions.usage import recent_uses
 from modelbus.integrity.clients.configuration import Configuration, Shown

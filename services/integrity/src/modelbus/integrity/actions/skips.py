@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from modelbus.contracts.usage import UsageRecorded
+from modelbus.contracts.usage import SkippedRecord, UsageRecorded
 from modelbus.integrity.actions.findings import open_faults
 from modelbus.integrity.domain.findings import Fault
 from modelbus.integrity.domain.index import Telling
+from modelbus.integrity.domain.references import HolderKind
 from modelbus.integrity.domain.skips import Skip, fault_of
 from modelbus.integrity.store import findings, index, skips, view
 
@@ -47,11 +48,18 @@ async def judge_skips(session: AsyncSession) -> int:
     return len(news)
 
 
+def _place_key(skipped: SkippedRecord) -> str:
+    if skipped.step_id is not None:
+        return str(skipped.step_id)
+    # Of all by which a model refers to itself, requests pass over one: that it is the default of its type.
+    return "default" if skipped.reference_kind == HolderKind.MODEL else ""
+
+
 def _merged(told: UsageRecorded) -> Collection[Skip]:
     merged: dict[object, Skip] = {}
     for request in told.requests:
         for skipped in request.skipped:
-            place_key = "" if skipped.step_id is None else str(skipped.step_id)
+            place_key = _place_key(skipped)
             key = (skipped.reference_kind, skipped.owner_id, place_key, skipped.target_id)
             before = merged.get(key)
             merged[key] = Skip(

@@ -48,8 +48,10 @@ async def forget_usage(session: AsyncSession) -> None:
 
 
 def _targets(request: RequestRecord) -> dict[UUID, bool]:
-    """List what was asked to serve the request, and whether it failed at least once."""
+    """List what was asked to serve the request, and whether it failed at least once; a copy serves nobody."""
     targets: dict[UUID, bool] = {}
+    if request.is_shadow:
+        return targets
     for attempt in request.attempts:
         for target_id in (attempt.model_id, attempt.source_id, attempt.supplier_id):
             targets[target_id] = targets.get(target_id, False) or attempt.outcome in _FAILED

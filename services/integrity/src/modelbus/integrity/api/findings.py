@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 from modelbus.integrity.actions.findings import acknowledge
 from modelbus.integrity.domain.findings import STALE_KINDS, FindingKind, Resolution, Severity, State
 from modelbus.integrity.domain.references import HolderKind

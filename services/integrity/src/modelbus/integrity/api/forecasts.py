@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 from modelbus.integrity.actions.forecasts import forecast
 from modelbus.integrity.api.validations import FaultView
 from modelbus.integrity.domain.targets import TargetKind

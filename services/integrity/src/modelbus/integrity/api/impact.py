@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 from modelbus.integrity.actions.impact import impact_of
 from modelbus.integrity.api.validations import FaultView
 from modelbus.integrity.domain.targets import TargetKind

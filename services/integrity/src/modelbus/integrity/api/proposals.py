@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelbus.chassis.ids import new_id
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 from modelbus.integrity.actions.proposals import judge_proposal
 from modelbus.integrity.api.validations import FaultView, ValidationView
 from modelbus.integrity.domain.proposals import Named, Proposal
@@ -20,6 +20,7 @@ from modelbus.integrity.domain.references import (
     references_of_complexity,
     references_of_price,
     references_of_set,
+    references_of_split,
 )
 from modelbus.integrity.domain.targets import Rates, TargetKind
 
@@ -67,6 +68,37 @@ class ProposedChain(_Proposed):
                 named[f"steps.{at}.source_id"] = Named(TargetKind.SOURCE, step.source_id, step.model_id)
         references = references_of_chain((step.id, step.model_id, step.source_id) for step in self.steps)
         return Proposal(self._holder(HolderKind.CHAIN), references, named)
+
+
+class ProposedArm(BaseModel):
+    """An arm or a shadow that a split would have."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Text
+    model_id: UUID
+    source_id: UUID | None = None
+
+
+class ProposedSplit(_Proposed):
+    """A split as it would be."""
+
+    config_type: Literal["split"]
+    arms: Annotated[list[ProposedArm], Field(min_length=1, max_length=MOST_PLACES)]
+    shadows: Annotated[list[ProposedArm], Field(max_length=MOST_PLACES)] = []
+
+    def proposal(self) -> Proposal:
+        """Answer what it would refer to."""
+        places = {f"arms.{at}": arm for at, arm in enumerate(self.arms)}
+        places |= {f"shadows.{at}": shadow for at, shadow in enumerate(self.shadows)}
+        named = _models((f"{path}.model_id", place.model_id) for path, place in places.items())
+        for path, place in places.items():
+            if place.source_id is not None:
+                named[f"{path}.source_id"] = Named(TargetKind.SOURCE, place.source_id, place.model_id)
+        arms, shadows = (
+            [(place.name, place.model_id, place.source_id) for place in some] for some in (self.arms, self.shadows)
+        )
+        return Proposal(self._holder(HolderKind.SPLIT), references_of_split(arms, shadows), named)
 
 
 class ProposedLevel(BaseModel):
@@ -161,7 +193,7 @@ class ProposalRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     proposed: Annotated[
-        ProposedChain | ProposedRouting | ProposedStrategy | ProposedScope | ProposedPrice,
+        ProposedChain | ProposedSplit | ProposedRouting | ProposedStrategy | ProposedScope | ProposedPrice,
         Field(discriminator="config_type"),
     ]
     allow_missing: bool = False

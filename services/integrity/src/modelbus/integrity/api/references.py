@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 from modelbus.integrity.actions.references import page_references
 from modelbus.integrity.domain.errors import MalformedCursorError
 from modelbus.integrity.domain.references import HolderKind, Place

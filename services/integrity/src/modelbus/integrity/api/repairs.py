@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from modelbus.chassis.idempotency import LONGEST_KEY, REPLAYED, IdempotencyKeyMalformedError
-from modelbus.chassis.service import Reading
+from modelbus.chassis.idempotency_key import LONGEST_KEY, REPLAYED, IdempotencyKeyMalformedError
+from modelbus.chassis.transactions import Reading
 from modelbus.integrity.actions.repairs import Asked, apply, list_proposals
 from modelbus.integrity.api.findings import FindingView
 from modelbus.integrity.domain.errors import FindingNotFoundError

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 from modelbus.integrity.domain.errors import SweepNotFoundError
 from modelbus.integrity.store import sweeps
 

@@ -7,16 +7,17 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from modelbus.chassis.service import Reading
+from modelbus.chassis.transactions import Reading
 from modelbus.integrity.actions import validations
 from modelbus.integrity.domain.findings import Fault, FindingKind, Severity
 from modelbus.integrity.domain.references import HolderKind
 from modelbus.integrity.domain.targets import TargetKind
 
-type ConfigType = Literal["fallback", "complexity", "strategy", "scope", "pricing", "access", "all"]
+type ConfigType = Literal["fallback", "split", "complexity", "strategy", "scope", "pricing", "access", "all"]
 
 _KINDS: Mapping[ConfigType, tuple[HolderKind, ...]] = {
     "fallback": (HolderKind.CHAIN,),
+    "split": (HolderKind.SPLIT,),
     "complexity": (HolderKind.COMPLEXITY,),
     "strategy": (HolderKind.STRATEGY,),
     "scope": (HolderKind.SCOPE,),

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from modelbus.integrity.domain.errors import ChangedMeanwhileError
-from modelbus.integrity.domain.references import JUDGE, REPLACEMENT, HolderKind
+from modelbus.integrity.domain.references import ARM, JUDGE, REPLACEMENT, HolderKind
 from modelbus.integrity.domain.remedies import Remedy
 
 type Shown = Mapping[str, Any]
@@ -15,6 +15,7 @@ type Changes = dict[str, Any]
 
 PATHS: Mapping[HolderKind, str] = {
     HolderKind.CHAIN: "fallback-chains",
+    HolderKind.SPLIT: "splits",
     HolderKind.COMPLEXITY: "complexity-routing",
     HolderKind.STRATEGY: "cost-strategies",
     HolderKind.SCOPE: "scopes",
@@ -79,6 +80,18 @@ def _of_chain(shown: Shown, edit: Edit) -> Changes:
     return {"steps": [*steps[:at], {**new, "triggers": steps[at]["triggers"]}, *steps[at + 1 :]]}
 
 
+def _of_split(shown: Shown, edit: Edit) -> Changes:
+    what, _, name = edit.place_key.partition(":")
+    field, share = ("arms", "weight") if what == ARM else ("shadows", "percent")
+    places = [{key: place[key] for key in ("name", "model_id", "source_id", share)} for place in shown[field]]
+    at = next((row for row, place in enumerate(places) if place["name"] == name), None)
+    if at is None or str(edit.lost) not in {places[at]["model_id"], places[at]["source_id"]}:
+        return {}
+    # Its name and its share stay: they are what the administrator compares by.
+    kept = [] if edit.remedy is Remedy.REMOVE else [{**places[at], "model_id": str(edit.model_id), "source_id": None}]
+    return {field: [*places[:at], *kept, *places[at + 1 :]]}
+
+
 def _of_complexity(shown: Shown, edit: Edit) -> Changes:
     if edit.place_key == JUDGE:
         return _of_judge(shown, edit)
@@ -119,6 +132,7 @@ def _of_model(shown: Shown, edit: Edit) -> Changes:
 
 _OF_KIND: Mapping[HolderKind, Callable[[Shown, Edit], Changes]] = {
     HolderKind.CHAIN: _of_chain,
+    HolderKind.SPLIT: _of_split,
     HolderKind.COMPLEXITY: _of_complexity,
     HolderKind.STRATEGY: _of_set,
     HolderKind.SCOPE: _of_set,

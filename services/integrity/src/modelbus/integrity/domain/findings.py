@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from modelbus.integrity.domain.references import Holder, Place, Role
@@ -24,11 +24,13 @@ class Severity(StrEnum):
     """It serves now, but not as somebody may believe, or not for long."""
 
 
-class Rule(StrEnum):
-    """Which rule a place breaks."""
+class FindingKind(StrEnum):
+    """What a finding is called: like the rule that is broken; a stale reference by how bad it is, which may change."""
 
-    STALE_REFERENCE = "stale_reference"
-    """It names something that is not available."""
+    DEAD = "dead"
+    """It names something that is not available, and no place is left that could serve."""
+    DEGRADED = "degraded"
+    """It names something that is not available; other places can still serve."""
     SINGLE_POINT = "single_point"
     """One source is left that could serve."""
     SAME_SUPPLIER_ONLY = "same_supplier_only"
@@ -52,38 +54,25 @@ class Rule(StrEnum):
     UNFLAGGED_SKIP = "unflagged_skip"
     """Routers pass it over as stale, and nothing was found there."""
 
-
-class FindingKind(StrEnum):
-    """What a finding is called: like its rule, but a stale reference by how bad it is, which may change."""
-
-    DEAD = "dead"
-    DEGRADED = "degraded"
-    SINGLE_POINT = "single_point"
-    SAME_SUPPLIER_ONLY = "same_supplier_only"
-    CAPABILITY_MISMATCH = "capability_mismatch"
-    COST_JUMP = "cost_jump"
-    DUPLICATE_STEP = "duplicate_step"
-    CYCLE = "cycle"
-    RETIRING_SOON = "retiring_soon"
-    PENDING_PRICE = "pending_price"
-    ORPHANED_PRICE = "orphaned_price"
-    NEGATIVE_MARGIN = "negative_margin"
-    UNFLAGGED_SKIP = "unflagged_skip"
-
     @classmethod
-    def of(cls, rule: Rule, severity: Severity) -> "FindingKind":
+    def of(cls, rule: "Rule", severity: Severity) -> "FindingKind":
         """Call a finding by its rule and severity."""
-        return cls(severity.value if rule is Rule.STALE_REFERENCE else rule.value)
+        return cls(severity.value) if rule == STALE_REFERENCE else cls(rule)
 
     @property
-    def origin(self) -> tuple[Rule, Severity | None]:
+    def origin(self) -> "tuple[Rule, Severity | None]":
         """Answer the rule, and the severity where it makes the difference."""
         if self in STALE_KINDS:
-            return Rule.STALE_REFERENCE, Severity(self.value)
-        return Rule(self.value), None
+            return STALE_REFERENCE, Severity(self.value)
+        return self, None
 
 
+STALE_REFERENCE: Final = "stale_reference"
 STALE_KINDS = (FindingKind.DEAD, FindingKind.DEGRADED)
+"""What findings of that rule are called."""
+
+type Rule = FindingKind | Literal["stale_reference"]
+"""Which rule a place breaks."""
 
 
 class State(StrEnum):
@@ -169,6 +158,11 @@ class Comparison:
     closed: list[tuple[Finding, Resolution]]
 
 
+def rule_called(name: str) -> Rule:
+    """Answer the rule that is kept under that name."""
+    return STALE_REFERENCE if name == STALE_REFERENCE else FindingKind(name)
+
+
 def spot_of(rule: Rule, place: Place) -> Spot:
     """Say where a rule finds its fault."""
     reference = place.reference
@@ -201,12 +195,12 @@ class _Uses:
 
     def __init__(self, places: Collection[Place]) -> None:
         active = [place for place in places if place.holder.is_active]
-        self._stale = {spot_of(Rule.STALE_REFERENCE, place) for place in active if place.reference.role != Role.OFFER}
+        self._stale = {spot_of(STALE_REFERENCE, place) for place in active if place.reference.role != Role.OFFER}
         self._places = {(place.holder.key, place.reference.place_key) for place in active}
         self._places |= {(place.holder.key, f"{WHOLE}{place.reference.serves}") for place in active}
 
     def resolution(self, spot: Spot) -> Resolution:
-        if spot.rule is Rule.STALE_REFERENCE:
+        if spot.rule == STALE_REFERENCE:
             return Resolution.TARGET_RETURNED if spot in self._stale else Resolution.REFERENCE_REMOVED
         is_there = ((spot.holder_kind, spot.holder_id), spot.place_key) in self._places
         return Resolution.MENDED if is_there else Resolution.REFERENCE_REMOVED

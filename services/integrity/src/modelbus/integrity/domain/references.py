@@ -9,6 +9,7 @@ from modelbus.integrity.domain.index import Key
 from modelbus.integrity.domain.targets import Model, Source, TargetKind
 
 JUDGE = "judge"
+ARM, SHADOW = "arm", "shadow"
 REPLACEMENT = "replacement"
 
 
@@ -16,6 +17,7 @@ class HolderKind(StrEnum):
     """What kind of thing refers."""
 
     CHAIN = "chain"
+    SPLIT = "split"
     COMPLEXITY = "complexity"
     STRATEGY = "strategy"
     SCOPE = "scope"
@@ -33,11 +35,11 @@ class Role(StrEnum):
     FALLBACK = "fallback"
     """Tried in order: a chain's steps, a level's models."""
     CHOICE = "choice"
-    """One of a set: a scope's and a strategy's models, allow-lists."""
+    """One of a set: a scope's and a strategy's models, a split's arms, allow-lists."""
     NAME = "name"
     """A way by which requests reach a model: an alias, being the default."""
     ADVICE = "advice"
-    """Makes something better and is missed by nobody: a judge, a replacement."""
+    """Makes something better and is missed by nobody: a judge, a replacement, a split's shadow."""
     PRICE = "price"
     """A price, which names its model."""
     OFFER = "offer"
@@ -126,6 +128,14 @@ def references_of_chain(steps: Iterable[tuple[UUID, UUID, UUID | None]]) -> tupl
     )
 
 
+def references_of_split(
+    arms: Iterable[tuple[str, UUID, UUID | None]], shadows: Iterable[tuple[str, UUID, UUID | None]] = ()
+) -> tuple[Reference, ...]:
+    """Read a split's references: the names, models, and exact sources of its arms and its shadows."""
+    of_arms = [_named_place(ARM, "", Role.CHOICE, *arm) for arm in arms]
+    return _first_of_each([*of_arms, *(_named_place(SHADOW, SHADOW, Role.ADVICE, *shadow) for shadow in shadows)])
+
+
 def references_of_complexity(
     levels: Iterable[tuple[str, Iterable[UUID]]], judge_model_id: UUID | None = None
 ) -> tuple[Reference, ...]:
@@ -167,6 +177,11 @@ def references_of_model(
 def references_of_price(model_id: UUID) -> tuple[Reference, ...]:
     """Read a price's reference: the model that it is of."""
     return (_to_model("price", "price", model_id, Role.PRICE),)
+
+
+def _named_place(what: str, serves: str, role: Role, name: str, model_id: UUID, source_id: UUID | None) -> Reference:
+    kind = TargetKind.MODEL if source_id is None else TargetKind.SOURCE
+    return Reference(f"{what}:{name}", f"{what} '{name}'", serves, kind, source_id or model_id, model_id, role)
 
 
 def _to_model(place_key: str, place: str, model_id: UUID, role: Role, serves: str = "") -> Reference:

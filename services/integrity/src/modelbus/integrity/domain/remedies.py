@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from modelbus.integrity.domain.findings import WHOLE, Fault, Rule
+from modelbus.integrity.domain.findings import STALE_REFERENCE, WHOLE, Fault, FindingKind
 from modelbus.integrity.domain.references import HolderKind, Place, Reference, Role
 from modelbus.integrity.domain.rules import HORIZON, Circumstances, Group, find_faults
 from modelbus.integrity.domain.targets import DELETED, Model, TargetKind, cheapest
@@ -22,9 +22,9 @@ _UNKNOWN = 0.5
 _HEALTH = {"healthy": 1.0, "unknown": 0.7, "degraded": 0.3, "down": 0.0}
 _NEW_PLACE = "proposed"
 
-_REPLACED = {Rule.STALE_REFERENCE, Rule.RETIRING_SOON, Rule.CAPABILITY_MISMATCH, Rule.COST_JUMP}
-_ADDED_TO = {Rule.SINGLE_POINT, Rule.SAME_SUPPLIER_ONLY}
-_DROPPED = {Rule.DUPLICATE_STEP, Rule.CYCLE}
+_REPLACED = {STALE_REFERENCE, FindingKind.RETIRING_SOON, FindingKind.CAPABILITY_MISMATCH, FindingKind.COST_JUMP}
+_ADDED_TO = {FindingKind.SINGLE_POINT, FindingKind.SAME_SUPPLIER_ONLY}
+_DROPPED = {FindingKind.DUPLICATE_STEP, FindingKind.CYCLE}
 
 
 class Remedy(StrEnum):
@@ -102,7 +102,7 @@ class Patient:
         return known[0] if known else None
 
 
-_BY_THE_FIRST = {Rule.CAPABILITY_MISMATCH, Rule.COST_JUMP}
+_BY_THE_FIRST = {FindingKind.CAPABILITY_MISMATCH, FindingKind.COST_JUMP}
 
 
 def propose(patient: Patient, models: Iterable[Model], uses: Mapping[UUID, Use]) -> list[RepairProposal]:

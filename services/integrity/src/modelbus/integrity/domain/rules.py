@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
-from modelbus.integrity.domain.findings import WHOLE, Fault, Rule, Severity, Spot, spot_of
+from modelbus.integrity.domain.findings import STALE_REFERENCE, WHOLE, Fault, FindingKind, Rule, Severity, Spot, spot_of
 from modelbus.integrity.domain.references import REPLACEMENT, HolderKind, Place, Role
 from modelbus.integrity.domain.targets import DELETED, TargetKind, cheapest
 
@@ -62,7 +62,7 @@ def _stale(group: Group, _now: Circumstances) -> Iterator[Fault]:
             continue
         is_missed = not is_served and place.reference.role is not Role.ADVICE
         severity = Severity.DEAD if is_missed else Severity.DEGRADED
-        yield _fault(Rule.STALE_REFERENCE, place, place.problem, severity=severity)
+        yield _fault(STALE_REFERENCE, place, place.problem, severity=severity)
 
 
 def _single_point(group: Group, _now: Circumstances) -> Iterator[Fault]:
@@ -71,7 +71,7 @@ def _single_point(group: Group, _now: Circumstances) -> Iterator[Fault]:
     left = {source.id: (source, place) for place in group for source in place.offers}
     if len(left) == 1:
         ((source, place),) = left.values()
-        spot = _whole(Rule.SINGLE_POINT, group, TargetKind.SOURCE, source.id)
+        spot = _whole(FindingKind.SINGLE_POINT, group, TargetKind.SOURCE, source.id)
         evidence = {"model": place.model.name or "", "supplier": source.supplier_name or ""}
         yield _fault_of_all(spot, group, "one_source_left", place.model.name, evidence)
 
@@ -83,7 +83,7 @@ def _same_supplier(group: Group, _now: Circumstances) -> Iterator[Fault]:
     if not _is_fallback(group) or len(alive) < 2 or len(sources) < 2 or len(suppliers) != 1:  # noqa: PLR2004 - "all" needs two
         return
     ((supplier_id, name),) = suppliers.items()
-    spot = _whole(Rule.SAME_SUPPLIER_ONLY, group, TargetKind.SUPPLIER, supplier_id)
+    spot = _whole(FindingKind.SAME_SUPPLIER_ONLY, group, TargetKind.SUPPLIER, supplier_id)
     yield _fault_of_all(spot, group, "one_supplier", name, {"supplier": name or "", "places": _places(alive)})
 
 
@@ -101,7 +101,7 @@ def _capability_mismatch(group: Group, _now: Circumstances) -> Iterator[Fault]:
         if window and place.model.context_window and place.model.context_window < window:
             evidence |= {"context_window": place.model.context_window, "first_context_window": window}
         if evidence and place.model.problem != DELETED:
-            yield _fault(Rule.CAPABILITY_MISMATCH, place, "lacks_what_the_first_has", evidence)
+            yield _fault(FindingKind.CAPABILITY_MISMATCH, place, "lacks_what_the_first_has", evidence)
 
 
 def _cost_jump(group: Group, _now: Circumstances) -> Iterator[Fault]:
@@ -117,7 +117,7 @@ def _cost_jump(group: Group, _now: Circumstances) -> Iterator[Fault]:
         }
         if jumps:
             evidence = {unit: [_money(before), _money(after)] for unit, (before, after) in jumps.items()}
-            yield _fault(Rule.COST_JUMP, place, "costs_a_multiple", evidence)
+            yield _fault(FindingKind.COST_JUMP, place, "costs_a_multiple", evidence)
 
 
 def _duplicate_step(group: Group, _now: Circumstances) -> Iterator[Fault]:
@@ -128,13 +128,13 @@ def _duplicate_step(group: Group, _now: Circumstances) -> Iterator[Fault]:
         earlier = seen.setdefault(place.reference.target_id, place)
         if earlier is not place:
             evidence = {"same_as": earlier.reference.place}
-            yield _fault(Rule.DUPLICATE_STEP, place, "named_before", evidence)
+            yield _fault(FindingKind.DUPLICATE_STEP, place, "named_before", evidence)
 
 
 def _cycle(group: Group, _now: Circumstances) -> Iterator[Fault]:
     for place in group:
         if place.reference.place_key == REPLACEMENT and place.reference.role is Role.ADVICE and place.model.ring:
-            yield _fault(Rule.CYCLE, place, "replacements_form_a_ring", {"ring": list(place.model.ring)})
+            yield _fault(FindingKind.CYCLE, place, "replacements_form_a_ring", {"ring": list(place.model.ring)})
 
 
 def _retiring_soon(group: Group, now: Circumstances) -> Iterator[Fault]:
@@ -145,20 +145,20 @@ def _retiring_soon(group: Group, now: Circumstances) -> Iterator[Fault]:
         if place.problem or not dates or place.reference.role in {Role.PRICE, Role.OFFER}:
             continue
         if min(dates) <= now.today + HORIZON:
-            yield _fault(Rule.RETIRING_SOON, place, "retires", {"retires_on": min(dates).isoformat()})
+            yield _fault(FindingKind.RETIRING_SOON, place, "retires", {"retires_on": min(dates).isoformat()})
 
 
 def _pending_price(group: Group, now: Circumstances) -> Iterator[Fault]:
     for place in group:
         is_offered = place.reference.role is Role.OFFER and place.problem is None
         if now.is_charging and is_offered and place.model.charge is None:
-            yield _fault(Rule.PENDING_PRICE, place, "no_price")
+            yield _fault(FindingKind.PENDING_PRICE, place, "no_price")
 
 
 def _orphaned_price(group: Group, _now: Circumstances) -> Iterator[Fault]:
     for place in group:
         if place.reference.role is Role.PRICE and place.problem is not None:
-            yield _fault(Rule.ORPHANED_PRICE, place, place.problem)
+            yield _fault(FindingKind.ORPHANED_PRICE, place, place.problem)
 
 
 def _negative_margin(group: Group, _now: Circumstances) -> Iterator[Fault]:
@@ -173,7 +173,7 @@ def _negative_margin(group: Group, _now: Circumstances) -> Iterator[Fault]:
                 if cost is not None and (charge := charges[unit]) is not None and charge < cost
             }
             if losses:
-                spot = Spot(Rule.NEGATIVE_MARGIN, *place.holder.key, "price", TargetKind.SOURCE, source.id)
+                spot = Spot(FindingKind.NEGATIVE_MARGIN, *place.holder.key, "price", TargetKind.SOURCE, source.id)
                 evidence = {"supplier": source.supplier_name or "", **losses}
                 yield Fault(
                     spot, place.holder, "price", place.model.name, Severity.AT_RISK, "costs_more_than_charged", evidence

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from modelbus.integrity.domain.findings import Fault, Rule, Severity, spot_of
+from modelbus.integrity.domain.findings import Fault, FindingKind, Severity, spot_of
 from modelbus.integrity.domain.index import Key
 from modelbus.integrity.domain.references import Place
 
@@ -16,7 +16,7 @@ class Skip:
     holder_kind: str
     holder_id: UUID
     place_key: str
-    """Of a chain, its step; empty where the target alone says which place it is."""
+    """Of a chain its step, of a model `default`; empty where the target alone says which place it is."""
     target_id: UUID
     reason: str
     """Why the router takes it for stale."""
@@ -41,6 +41,6 @@ class Skip:
 def fault_of(skip: Skip, place: Place) -> Fault:
     """Say what is wrong with a place that is passed over although nothing was found there."""
     evidence = {"reason": skip.reason, "times": skip.times, "catalog_revision": skip.catalog_revision}
-    spot = spot_of(Rule.UNFLAGGED_SKIP, place)
+    spot = spot_of(FindingKind.UNFLAGGED_SKIP, place)
     reason = "skipped_at_run_time"
     return Fault(spot, place.holder, place.reference.place, place.model.name, Severity.AT_RISK, reason, evidence)

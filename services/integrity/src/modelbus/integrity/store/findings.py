@@ -15,10 +15,10 @@ from modelbus.integrity.domain.findings import (
     Finding,
     FindingKind,
     Resolution,
-    Rule,
     Severity,
     Spot,
     State,
+    rule_called,
 )
 from modelbus.integrity.domain.index import Key, Telling
 from modelbus.integrity.domain.references import Holder, HolderKind
@@ -174,7 +174,7 @@ def _is_kind(kind: FindingKind) -> sa.ColumnElement[bool]:
 def read_fault(row: Any) -> Fault:
     """Read what a finding said last from a row of it."""
     spot = Spot(
-        rule=Rule(row.rule),
+        rule=rule_called(row.rule),
         holder_kind=row.holder_kind,
         holder_id=row.holder_id,
         place_key=row.place_key,

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from modelbus.integrity.domain.findings import Rule, State
+from modelbus.integrity.domain.findings import STALE_REFERENCE, State
 from modelbus.integrity.domain.skips import Skip
 from modelbus.integrity.store.tables import findings, skips
 
@@ -51,7 +51,7 @@ async def take(session: AsyncSession, *, revision: int, heard_before: datetime, 
 async def is_flagged(session: AsyncSession, skip: Skip) -> bool:
     """Tell whether a finding says, or said when it was skipped, that the place is stale."""
     said = sa.exists().where(
-        findings.c.rule == Rule.STALE_REFERENCE,
+        findings.c.rule == STALE_REFERENCE,
         findings.c.holder_kind == skip.holder_kind,
         findings.c.holder_id == skip.holder_id,
         findings.c.target_id == skip.target_id,

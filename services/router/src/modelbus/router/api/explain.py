@@ -6,13 +6,13 @@ from time import monotonic
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Body, Header, Query, Request
 
 from modelbus.router.balance.balancer import Balancer
 from modelbus.router.cache.copy import CatalogCopy
 from modelbus.router.cache.records import AccessKey
 from modelbus.router.cache.table import Table
+from modelbus.router.complexity.conversations import CONVERSATION, conversation_of
 from modelbus.router.domain.errors import MalformedRequestError
 from modelbus.router.journey.ask import Ask, read_ask
 from modelbus.router.journey.explaining import Explanation, explain
@@ -39,7 +39,7 @@ def routes(catalog: CatalogCopy, balancer: Balancer, levels: Levels, admit: Admi
     @router.post(PATH)
     async def explain_request(
         request: Request,
-        body: WouldBe,
+        body: WouldBe,  # noqa: ARG001 - it is for the description; what is read is what came, byte for byte
         path: Where = "/v1/chat/completions",
         seed: Seed = None,
         access_key_id: Whose = None,
@@ -47,12 +47,12 @@ def routes(catalog: CatalogCopy, balancer: Balancer, levels: Levels, admit: Admi
     ) -> Explanation:
         """Explain who would serve a request, in turn, and why each of the others is left out; nothing is called.
 
-        An access key explains its own requests. An administrator's token explains anybody's, and shows credentials.
+        An access key explains its own requests. A user's token explains anybody's, and shows credentials.
         """
         table = catalog.table
         is_administrator = hasattr(request.state, "caller")
         caller = _held(table, access_key_id) if is_administrator else await admit(table, dict(request.headers.raw))
-        ask = replace(_ask(path, body), scope=x_modelbus_scope)
+        ask = replace(_ask(path, await request.body(), dict(request.headers.raw)), scope=x_modelbus_scope)
         wanted = balancer.find(table, ask, caller)
         complexity = wanted.meaning.complexity
         ruling = None if complexity is None else levels.foresee(ask, caller, complexity)
@@ -73,9 +73,11 @@ def _held(table: Table, access_key_id: UUID | None) -> AccessKey:
     return key if consumer is None else key.within(consumer)
 
 
-def _ask(path: str, body: dict[str, Any]) -> Ask:
+def _ask(path: str, body: bytes, headers: Mapping[bytes, bytes]) -> Ask:
     endpoint = ENDPOINTS.get(path)
     if endpoint is None or endpoint.is_form:
         known = ", ".join(each for each, one in ENDPOINTS.items() if not one.is_form)
         raise MalformedRequestError(f"path must be one of {known}", "path")
-    return read_ask(msgspec.json.encode(body), endpoint)
+    # By its bytes, spaces included, the request belongs to the conversation that it would be sent in.
+    ask = read_ask(body, endpoint, headers)
+    return replace(ask, conversation=conversation_of(headers)) if CONVERSATION in headers else ask

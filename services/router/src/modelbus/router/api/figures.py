@@ -9,7 +9,9 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from modelbus.chassis.metrics import Read, Spread, counter, counters, gauge, gauges
+from modelbus.router.balance.reporting import Reporter
 from modelbus.router.domain.breakers import CLOSED, HALF_OPEN, OPEN, Breakers
+from modelbus.router.journey.shadows import Shadows
 from modelbus.router.ledger.ledger import Ledger
 
 type Name = Callable[[UUID], str]
@@ -45,14 +47,35 @@ def of_traffic(ledger: Ledger, name: Name) -> Read:
     return read
 
 
-def of_standing(ledger: Ledger, breakers: Breakers) -> Read:
-    """Show how the breakers stand, and the usage that has yet to reach the disk."""
+def of_shadows(ledger: Ledger, shadows: Shadows) -> Read:
+    """Show the copies of requests that went to shadows, and those that did not."""
+
+    def read() -> Iterable[Metric]:
+        ended = {(outcome,): float(n) for outcome, n in ledger.tally.shadows.items()}
+        dropped = {(reason,): float(n) for reason, n in shadows.dropped.items()}
+        return (
+            counters("modelbus_shadow_requests", "Copies to shadows of splits that ended.", ["outcome"], ended),
+            counters("modelbus_shadows_dropped", "Copies to shadows that were not sent.", ["reason"], dropped),
+            gauge("modelbus_shadows_under_way", "Copies to shadows under way.", shadows.under_way),
+        )
+
+    return read
+
+
+def of_standing(ledger: Ledger, breakers: Breakers, reporter: Reporter) -> Read:
+    """Show how the breakers stand, what is told of credentials, and the usage that has yet to reach the disk."""
 
     def read() -> Iterable[Metric]:
         states = Counter(each.state for each in breakers.states(monotonic()))
         stands = {(state,): float(states[state]) for state in (CLOSED, HALF_OPEN, OPEN)}
         return (
             gauges("modelbus_breakers", "Sources that failed lately, by their breakers.", ["state"], stands),
+            counters(
+                "modelbus_credential_reports",
+                "Refusals of credentials that were told to others, and those of others that were believed.",
+                ["way"],
+                {("told",): float(reporter.told), ("believed",): float(reporter.believed)},
+            ),
             gauge("modelbus_usage_unwritten", "Entries of usage that are not on disk yet.", ledger.unwritten),
             counter("modelbus_usage_lost", "Entries of usage that no disk took.", ledger.lost),
         )

@@ -8,7 +8,7 @@ from modelbus.router.balance.loads import Loads
 from modelbus.router.balance.menu import Menu
 from modelbus.router.balance.offers import Offer
 from modelbus.router.balance.sifting import Wish
-from modelbus.router.balance.standings import Standings
+from modelbus.router.balance.standings import QuotaWait, Standings
 from modelbus.router.balance.strategies import View
 from modelbus.router.cache.records import AccessKey
 from modelbus.router.cache.table import Table
@@ -23,10 +23,10 @@ _MOST_TURNS = 10_000
 class Balancer:
     """Chooses for one request after another."""
 
-    def __init__(self, strategy: str, breakers: Breakers | None = None) -> None:
+    def __init__(self, strategy: str, breakers: Breakers | None = None, quota_wait_s: QuotaWait | None = None) -> None:
         self._strategy = strategy
         self.breakers = Breakers() if breakers is None else breakers  # an empty one is false
-        self.standings = Standings()
+        self.standings = Standings() if quota_wait_s is None else Standings(quota_wait_s)
         self.loads = Loads()
         self._chance = Random()  # noqa: S311 - it spreads load
         self._turns: dict[str, int] = {}
@@ -80,10 +80,12 @@ class Balancer:
             return "breaker_open"
         if not offer.credentials:
             return "no_usable_credential" if offer.supplier.requires_credential else None
+        has_usable = False
         for credential in offer.credentials:
             if not self.standings.is_out(credential, now):
                 return None
-        return "no_usable_credential"
+            has_usable |= not self.standings.is_refused(credential, now)
+        return "credential_limit" if has_usable else "no_usable_credential"
 
 
 def at_level(wanted: Wanted, level: str | None) -> Wanted:

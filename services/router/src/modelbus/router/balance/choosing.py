@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from modelbus.router.balance.drawing import Draw, in_drawn_order
 from modelbus.router.balance.menu import Menu
 from modelbus.router.balance.needs import Needs
 from modelbus.router.balance.offers import Offer
@@ -18,6 +19,8 @@ from modelbus.router.cache.routing import ANY_FAILURE, Scope, Strategy
 from modelbus.router.domain.errors import Refusal
 from modelbus.router.naming.meanings import Meaning
 from modelbus.router.naming.resolving import strategy_of
+
+_SEVERAL = 2
 
 type Rests = Callable[[Offer, float], str | None]
 """Says why an offer should be asked after all others; None if it need not."""
@@ -47,6 +50,8 @@ class Choice:
     left_out: list[LeftOut]
     stale: list[LeftOut]
     """Steps that were skipped because nothing of them is available."""
+    draw: Draw | None = None
+    """Of a split: the arm that was drawn."""
     resting: dict[UUID, str] = field(default_factory=dict)
     """Sources that are asked last, and why."""
     refusal: Refusal | None = None
@@ -60,6 +65,9 @@ def choose(wanted: Wanted, wish: Wish, caller: AccessKey, usual: str, view: View
     sieve = Sieve(wanted.menu, meaning, needs, wish.endpoint, caller, wanted.scope, strategy, view.loads)
     order = by_score(strategy) if strategy else STRATEGIES[usual]
     fit = [sieve.sift(step) for step in meaning.steps]
+    draw = None
+    if meaning.split is not None:
+        fit, draw = in_drawn_order(meaning.split, fit, wish, view.chance)
     if meaning.is_pool:
         fit = [[offer for offers in fit for offer in offers]]
     in_order: dict[UUID, Offer] = {}
@@ -73,15 +81,18 @@ def choose(wanted: Wanted, wish: Wish, caller: AccessKey, usual: str, view: View
         offers,
         sieve.left_out,
         sieve.stale if meaning.holder_kind else [],
+        draw,
         resting,
         None if offers else sieve.refusal(),
     )
 
 
 def next_credential(offer: Offer, tried: Container[UUID], standings: Standings, now: float) -> Credential | None:
-    """Choose the credential to try next: by priority, then the one unused for longest."""
+    """Choose the credential to try next: by priority, then whose turn it is by weight; weight 0 comes last."""
     free = [one for one in offer.credentials if one.id not in tried and not standings.is_out(one, now)]
-    return min(free, key=lambda one: (one.priority, standings.last_use(one)), default=None)
+    if len(free) < _SEVERAL:
+        return free[0] if free else None
+    return min(free, key=lambda one: (one.priority, not one.weight, standings.turn(one)))
 
 
 def _rested_last(offers: Sequence[Offer], rests: Rests, now: float) -> tuple[list[Offer], dict[UUID, str]]:

@@ -80,7 +80,8 @@ class Menu:
 
     def stand(self, step: Step) -> Stand:
         """Answer what there is of the step."""
-        key = (step.id or step.model_id, step.place)
+        # Places of chains have ids; two splits may call arms alike that name different sources of one model.
+        key = (step.id or step.source_id or step.model_id, step.place)
         found = self._stands.get(key)
         if found is None:
             found = self._stands[key] = self._look(step)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from modelbus.router.wire.endpoints import Endpoint
-from modelbus.router.wire.estimates import prompt_tokens
+from modelbus.router.wire.estimates import longest_answer, prompt_tokens
 
 VISION, TOOLS, STRUCTURED_OUTPUT = "vision", "tools", "structured_output"
 DEMANDED = frozenset({VISION, TOOLS, STRUCTURED_OUTPUT})
@@ -81,6 +81,11 @@ class Needs:
         if self._tokens is None:
             self._tokens = prompt_tokens(self.fields)
         return self._tokens > most
+
+    def beyond(self, max_output_tokens: int) -> str | None:
+        """Answer the field by which a longer answer is wanted than a model gives; None if it is not."""
+        wanted = longest_answer(self.fields)
+        return wanted[0] if wanted is not None and wanted[1] > max_output_tokens else None
 
 
 def _used_by(fields: Mapping[str, Raw]) -> frozenset[str]:

@@ -19,6 +19,7 @@ from modelbus.router.domain.errors import (
     ModelUnavailableError,
     NoCapableSourceError,
     Refusal,
+    UnsupportedBySourceError,
 )
 from modelbus.router.naming.meanings import Meaning, Step
 from modelbus.router.wire.endpoints import Endpoint
@@ -40,6 +41,10 @@ class Wish(Protocol):
     @property
     def endpoint(self) -> Endpoint:
         """Where it was asked."""
+
+    @property
+    def headers(self) -> Mapping[bytes, bytes]:
+        """What came before its body, by lower-case name."""
 
     @property
     def fields(self) -> Mapping[str, Raw]:
@@ -77,6 +82,8 @@ class Sieve:
     """Steps of which nothing is available."""
     _is_permitted: bool = False
     _incapable: list[str] = field(default_factory=list)
+    _unspoken: int = 0
+    """So many of these only because of the path."""
     _beyond_caps: list[str] = field(default_factory=list)
     _breaches: list[MalformedRequestError] = field(default_factory=list)
 
@@ -106,6 +113,8 @@ class Sieve:
             return ModelNotPermittedError(name)
         if self._breaches and len(self._breaches) == len(self._incapable):
             return self._breaches[0]
+        if self._unspoken and self._unspoken == len(self._incapable):
+            return UnsupportedBySourceError(name, "; ".join(dict.fromkeys(self._incapable)))
         if self._incapable:
             return NoCapableSourceError(name, "; ".join(dict.fromkeys(self._incapable)))
         reasons = [self._told(each) for each in self.stale]
@@ -128,9 +137,15 @@ class Sieve:
         if model.context_window is not None and self.needs.exceed(model.context_window):
             return f"the prompt is too long for {model.name}, which takes {model.context_window} tokens"
         if offer.terms is not None and (breach := offer.terms.breach_of(self.needs.fields)):
-            self._breaches.append(MalformedRequestError(f"{breach.words} for {model.name}", breach.param))
-            return breach.words
+            return self._refused_by(model, breach.param, breach.words)
+        most = model.max_output_tokens
+        if most is not None and (param := self.needs.beyond(most)):
+            return self._refused_by(model, param, f"{param} must be at most {most}")
         return None
+
+    def _refused_by(self, model: Model, param: str, words: str) -> str:
+        self._breaches.append(MalformedRequestError(f"{words} for {model.name}", param))
+        return words
 
     def _spoken(self, stand: Stand) -> list[Offer]:
         speeches = self.endpoint.speeches
@@ -139,9 +154,13 @@ class Sieve:
             if offer.protocol in speeches:
                 spoken.append(offer)
             else:
-                reason = f"no supplier of {stand.model.name if stand.model else ''} speaks the protocol of this path"
+                reason = (
+                    f"no supplier of {offer.model.name} speaks the protocol of this path;"
+                    " /v1/chat/completions and /v1/messages are translated for it"
+                )
                 self._leave_out(offer.step, offer.model, offer.source, "protocol")
                 self._incapable.append(reason)
+                self._unspoken += 1
         return spoken
 
     def _is_capable(self, offer: Offer) -> bool:
@@ -166,6 +185,6 @@ class Sieve:
         self.left_out.append(LeftOut(step, model, source, reason))
 
     def _told(self, stale: LeftOut) -> str:
-        if self.meaning.holder_kind is None:
+        if stale.step.model_id == self.meaning.id:
             return stale.reason
         return f"{stale.model.name}: {stale.reason}" if stale.model else "a step names a model that is gone"

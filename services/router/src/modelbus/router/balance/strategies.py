@@ -30,6 +30,8 @@ type Order = Callable[[Sequence[Offer], View], list[Offer]]
 
 def by_priority(offers: Sequence[Offer], view: View) -> list[Offer]:
     """The lowest number first, and among equals by weight."""
+    if len(offers) < _TOO_FEW:
+        return list(offers)
     ordered = sorted(offers, key=_priority)
     if len({offer.source.priority for offer in ordered}) == len(ordered):
         return ordered

@@ -9,10 +9,11 @@ from msgspec import Raw
 
 from modelbus.router.cache.records import NULL, Parameter
 from modelbus.router.domain.time_limits import PARAMETER_PREFIX
+from modelbus.router.wire.estimates import ANSWER_LIMITS
 
 # These are the router's business; a default for them would change what the request is.
 _OURS = frozenset({"model", "stream", "stream_options", "messages", "input", "prompt"})
-_ONE_MEANING = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+_ONE_MEANING = frozenset(ANSWER_LIMITS)
 
 
 @dataclass(frozen=True, slots=True)

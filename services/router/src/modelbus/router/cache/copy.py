@@ -5,7 +5,6 @@ from uuid import UUID
 
 import httpx
 
-from modelbus.chassis import memory
 from modelbus.chassis.feed import Applied, Follower
 from modelbus.chassis.logs import logger
 from modelbus.chassis.messaging import Bus
@@ -54,8 +53,6 @@ class CatalogCopy:
             self._table = prepared[1]
         else:
             self._table = before.after(applied, epoch, revision)
-        if applied.is_whole and sum(map(len, applied.changed.values())) >= memory.MANY:
-            memory.settle()
         for kind, shelf in self._table.shelves.items():
             for record_id in shelf.unreadable.keys() - before.shelves[kind].unreadable.keys():
                 log.error("record can't be read and is left out", kind=kind, id=str(record_id))

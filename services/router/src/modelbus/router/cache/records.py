@@ -42,6 +42,17 @@ class Credential(msgspec.Struct, frozen=True, gc=False):
     state_until: datetime | None = None
     model_ids: frozenset[UUID] | None = None
     """The models that it may be used for; None means every model."""
+    generation: int = 1
+    """Grows with each new secret and each reset."""
+    weight: int = 1
+    """Share of the calls among credentials of equal priority."""
+    rpm_limit: int | None = None
+    """Requests per minute that the supplier allows."""
+    tpm_limit: int | None = None
+
+    @property
+    def concurrency_limit(self) -> None:
+        """Answer none: suppliers limit what comes in a minute."""
 
     def is_usable(self, model_id: UUID, now: datetime) -> bool:
         """Tell whether the model may be called with it, as far as the catalog knows.
@@ -80,6 +91,8 @@ class Model(msgspec.Struct, frozen=True, gc=False):
     model_type: str = "language"
     context_window: int | None = None
     """Tokens of input and output together; None is unknown."""
+    max_output_tokens: int | None = None
+    """The longest answer; None is unknown."""
     tier: str = TIERS[0]
     """The tier that a consumer needs at least."""
     is_featured: bool = False

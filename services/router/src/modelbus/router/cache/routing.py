@@ -1,4 +1,4 @@
-"""The records of what routes - chains, complexity routings, strategies and scopes - as far as the router reads them."""
+"""The records of what routes - chains, splits, complexity routings, strategies, scopes - as far as the router reads."""
 
 from decimal import Decimal
 from uuid import UUID
@@ -29,6 +29,38 @@ class Chain(msgspec.Struct, frozen=True, gc=False):
     name: str
     is_active: bool
     steps: tuple[ChainStep, ...]
+
+
+class Arm(msgspec.Struct, frozen=True, gc=False):
+    """A model, or one exact source of it, with its share of the requests to a split."""
+
+    name: str
+    model_id: UUID
+    weight: int
+    """Its share is its part of all weights; 0 serves only when the others can't."""
+    source_id: UUID | None = None
+
+
+class Shadow(msgspec.Struct, frozen=True, gc=False):
+    """A model, or one exact source of it, that is sent copies."""
+
+    name: str
+    model_id: UUID
+    percent: float
+    """Of the requests that were served, how many are copied."""
+    source_id: UUID | None = None
+
+
+class Split(msgspec.Struct, frozen=True, gc=False):
+    """Shares of the requests to one name."""
+
+    id: UUID
+    name: str
+    is_active: bool
+    sticky_by: str
+    """What draws the same arm again: `user`, `header:<name>` or `none`."""
+    arms: tuple[Arm, ...]
+    shadows: tuple[Shadow, ...] = ()
 
 
 class Level(msgspec.Struct, frozen=True, gc=False):

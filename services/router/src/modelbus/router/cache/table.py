@@ -9,7 +9,7 @@ from modelbus.chassis.feed import Applied
 from modelbus.contracts import access, labels, routing
 from modelbus.contracts import records as told
 from modelbus.router.cache.records import AccessKey, Capability, Consumer, Credential, Model, Price, Source, Supplier
-from modelbus.router.cache.routing import Chain, Complexity, Scope, Strategy
+from modelbus.router.cache.routing import Chain, Complexity, Scope, Split, Strategy
 from modelbus.router.cache.shelf import Shelf
 
 
@@ -45,6 +45,10 @@ def _sources() -> Shelf[Source]:
 
 def _chains() -> Shelf[Chain]:
     return Shelf(Chain, name=lambda one: (one.name,))
+
+
+def _splits() -> Shelf[Split]:
+    return Shelf(Split, name=lambda one: (one.name,))
 
 
 def _complexities() -> Shelf[Complexity]:
@@ -83,6 +87,7 @@ class Table:
     models: Shelf[Model] = field(default_factory=_models)
     sources: Shelf[Source] = field(default_factory=_sources)
     chains: Shelf[Chain] = field(default_factory=_chains)
+    splits: Shelf[Split] = field(default_factory=_splits)
     complexities: Shelf[Complexity] = field(default_factory=_complexities)
     strategies: Shelf[Strategy] = field(default_factory=_strategies)
     scopes: Shelf[Scope] = field(default_factory=_scopes)
@@ -114,6 +119,7 @@ SHELVES = {
     told.SourceRecord.kind: "sources",
     told.PriceRecord.kind: "prices",
     routing.ChainRecord.kind: "chains",
+    routing.SplitRecord.kind: "splits",
     routing.ComplexityRecord.kind: "complexities",
     routing.StrategyRecord.kind: "strategies",
     routing.ScopeRecord.kind: "scopes",

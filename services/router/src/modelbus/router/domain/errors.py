@@ -130,6 +130,12 @@ class NoCapableSourceError(Refusal):
         self.param = param
 
 
+class UnsupportedBySourceError(NoCapableSourceError):
+    """Whoever offers the model speaks a protocol into which requests on this path are not translated."""
+
+    code = "unsupported_by_source"
+
+
 class UpstreamFailedError(Refusal):
     """Every attempt failed."""
 
@@ -157,6 +163,12 @@ class RateLimitedError(Refusal):
         super().__init__(words)
         self.retry_after_s = retry_after_s
         self.is_final = retry_after_s is None
+
+
+class QuotaReachedError(RateLimitedError):
+    """The credentials of the suppliers in question have no room now within what is allowed them per minute."""
+
+    code = "upstream_rate_limit_exceeded"
 
 
 class BudgetExceededError(Refusal):

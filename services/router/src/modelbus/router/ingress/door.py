@@ -11,6 +11,7 @@ from uuid import UUID
 from starlette.types import Receive, Scope, Send
 
 from modelbus.chassis import last_resort
+from modelbus.chassis.connections import CALLER
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.logs import logger
 from modelbus.router.cache.copy import CatalogCopy
@@ -23,13 +24,15 @@ from modelbus.router.ingress.body import BodyLimits, read_body
 from modelbus.router.ingress.models import ModelList, show
 from modelbus.router.ingress.refusals import internal_error, refuse
 from modelbus.router.ingress.tokens import Tokens, token_of
-from modelbus.router.ingress.watch import CallerWatch
+from modelbus.router.ingress.watch import Caller, CallerWatch
 from modelbus.router.journey.ask import Ask, read_ask, read_form_ask
 from modelbus.router.journey.explaining import header_of
 from modelbus.router.journey.patience import wishes_of
 from modelbus.router.journey.reply import Reply
-from modelbus.router.journey.spans import Spans
+from modelbus.router.journey.shadows import Shadows
+from modelbus.router.journey.spans import Spans, within_callers_trace
 from modelbus.router.journey.trip import CUT, FAILED, Trip
+from modelbus.router.ledger.entries import RequestEntry
 from modelbus.router.ledger.ledger import Ledger
 from modelbus.router.limits.allowance import Allowance
 from modelbus.router.limits.gate import Gate
@@ -48,6 +51,7 @@ _LONGEST_REQUEST_ID = 128
 # What nginx writes in its log for a caller that left; nobody is told it.
 _CALLER_LEFT = 499
 _LAST_PIECE_S = 1.0
+_OK = 200
 _SCOPE, _EXPLAIN, _ONCE = b"x-modelbus-scope", b"x-modelbus-explain", b"idempotency-key"
 
 log = logger(__name__)
@@ -63,6 +67,7 @@ class Visit:
     headers: Mapping[bytes, bytes]
     receive: Receive
     send: Send
+    connection: Caller
     id: UUID
     protocol: str
     """What the caller speaks."""
@@ -70,6 +75,7 @@ class Visit:
     allowance: Allowance | None = None
     status: int = _CALLER_LEFT
     """Of the answer, once it has begun."""
+    is_accounted: bool = False
 
 
 class Door:
@@ -84,6 +90,7 @@ class Door:
         body_limits: BodyLimits,
         tokens: Tokens | None = None,
         spans: Spans | None = None,
+        shadows: Shadows | None = None,
     ) -> None:
         self._catalog = catalog
         self._memo = memo
@@ -92,23 +99,35 @@ class Door:
         self._body_limits = body_limits
         self._tokens = tokens
         self._spans = spans
+        self._shadows = shadows
         self._list = ModelList()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI's own signature
         headers = dict(scope["headers"])
-        visit = Visit(scope["path"], headers, receive, send, new_id(), _protocol(scope["path"], headers))
+        path, connection = scope["path"], scope["extensions"][CALLER]
+        visit = Visit(path, headers, receive, send, connection, new_id(), _protocol(path, headers))
         try:
             await last_resort.attempt(self._hear(scope, visit), partial(self._own_up, visit))
         finally:
-            self._settle(visit)
+            self._account(visit)
+            if visit.trip and self._shadows is not None:
+                self._shadows.follow(visit.trip, visit.status)
 
-    def _settle(self, visit: Visit) -> None:
+    def _account(self, visit: Visit) -> None:
+        """Record what came of the request. Before the end of its answer: what a caller has must not be unrecorded."""
+        if visit.is_accounted:
+            return
+        visit.is_accounted = True
         entry = visit.trip.entry(visit.status) if visit.trip else None
         self._gate.leave(visit.allowance, visit.trip.used_tokens if visit.trip else 0, entry)
-        if entry:
-            self._ledger.record(entry)
-        if entry and visit.trip and self._spans is not None:
-            self._spans.tell(visit.trip, entry, visit.headers.get(_TRACE_PARENT))
+        if entry and visit.trip:
+            self._ledger.record(self._traced(visit, visit.trip, entry))
+
+    def _traced(self, visit: Visit, trip: Trip, entry: RequestEntry) -> RequestEntry:
+        parent = visit.headers.get(_TRACE_PARENT)
+        if self._spans is not None:
+            return self._spans.tell(trip, entry, parent)
+        return entry if parent is None else within_callers_trace(entry, parent)
 
     async def _hear(self, scope: Scope, visit: Visit) -> None:
         try:
@@ -146,13 +165,13 @@ class Door:
         begun, started_at = monotonic(), datetime.now(UTC)
         table = self._catalog.table
         caller = await self.admit(table, visit.headers)
-        body = await read_body(visit.receive, visit.headers, self._body_limits)
+        body = await read_body(visit.receive, visit.connection, visit.headers, self._body_limits)
         ask, claim = _ask(endpoint, visit.headers, body), _claim(visit, caller, body)
         wishes = wishes_of(visit.headers)
         visit.allowance = self._gate.allowance_of(table, caller)
         self._gate.enter(table, caller, visit.allowance, ask.fields)
         visit.trip = trip = Trip(ask, caller, table, visit.id, started_at, begun, wishes)
-        async with CallerWatch(visit.receive):
+        with CallerWatch(visit.connection):
             await self._carry(visit, trip, claim)
 
     async def _carry(self, visit: Visit, trip: Trip, claim: Claim | None) -> None:
@@ -200,6 +219,10 @@ class Door:
             reply.headers += limit_headers(visit.allowance, visit.protocol)
         if isinstance(body, bytes):
             reply.headers.append((b"content-length", b"%d" % len(body)))
+            visit.status = reply.status
+            self._account(visit)
+            if reply.status == _OK and visit.connection.answer(_OK, reply.headers, body):
+                return
             await self._begin(visit, reply)
             await send({"type": "http.response.body", "body": body})
             return
@@ -209,6 +232,8 @@ class Door:
             # The pieces end in time by themselves; a caller that does not read them must not hold them for ever.
             async with asyncio.timeout_at(body.until + _LAST_PIECE_S):
                 async for piece in body:
+                    if body.is_over:
+                        self._account(visit)
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                 await send({"type": "http.response.body"})
         except TimeoutError:
@@ -233,9 +258,9 @@ def _protocol(path: str, headers: Mapping[bytes, bytes]) -> str:
 
 def _ask(endpoint: Endpoint, headers: Mapping[bytes, bytes], body: bytes) -> Ask:
     if endpoint.is_form:
-        ask = read_form_ask(body, headers.get(b"content-type", b"").decode("latin-1"), endpoint)
+        ask = read_form_ask(body, headers.get(b"content-type", b"").decode("latin-1"), endpoint, headers)
     else:
-        ask = read_ask(body, endpoint)
+        ask = read_ask(body, endpoint, headers)
     if endpoint.protocol == ANTHROPIC:
         ask = replace(ask, versions=versions_of(headers))
     if scope := _scope(headers):

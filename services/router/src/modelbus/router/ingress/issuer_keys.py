@@ -9,6 +9,7 @@ import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key, OctKey
 
+from modelbus.chassis.carrier import Carrier
 from modelbus.chassis.logs import logger
 from modelbus.router.domain.errors import IssuerAwayError
 
@@ -61,7 +62,9 @@ class PublishedKeys:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._client = httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False)
+        self._client = httpx.AsyncClient(
+            transport=Carrier(trust_env=False), timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False
+        )
         self._keys: list[Key] = []
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()

@@ -1,41 +1,53 @@
 """Watching whether the caller is still there; when it leaves, all that is done for it is cancelled at once."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from types import TracebackType
-
-from starlette.types import Receive
+from typing import Protocol
 
 from modelbus.router.domain.errors import CallerGoneError
+
+
+class Caller(Protocol):
+    """The connection of whoever asks."""
+
+    @property
+    def has_whole_request(self) -> bool:
+        """Whether the body of the request has come to its end."""
+
+    def when_gone(self, tell: Callable[[], None] | None) -> None:
+        """Call that once if the caller leaves; None for nobody."""
+
+    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Answer the request at once; False if that can't be done now."""
 
 
 class CallerWatch:
     """A block that ends by CallerGoneError when the caller leaves.
 
-    The server swallows what is sent to a caller that left: only `receive` tells, so somebody must wait for it.
-    The body must have been read, since whatever else is received is thrown away.
+    The server swallows what is sent to a caller that left, and `receive` would tell it only to a task of its own, which
+    would cost each request a task, and the collector what its cancelling leaves.
     """
 
-    __slots__ = ("_is_gone", "_receive", "_task", "_watching")
+    __slots__ = ("_caller", "_is_gone", "_task")
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
         self._is_gone = False
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         self._task = task
-        self._watching = asyncio.create_task(self._watch())
+        self._caller.when_gone(self._leave)
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._watching.cancel()
+        self._caller.when_gone(None)
         if self._is_gone and isinstance(error, asyncio.CancelledError) and self._task.uncancel() == 0:
             raise CallerGoneError from error
 
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+    def _leave(self) -> None:
         self._is_gone = True
         self._task.cancel()

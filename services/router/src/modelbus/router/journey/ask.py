@@ -17,6 +17,7 @@ _read_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _read_text = msgspec.json.Decoder(str).decode
 _TRUE, _FALSE, _NULL = b"true", b"false", b"null"
 _BLANK = b" \t\r\n"
+_NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 _NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -39,6 +40,8 @@ class Ask:
     """The scope that the caller names."""
     conversation: str = ""
     """The name that the caller gives the conversation; empty where it gives none."""
+    headers: Mapping[bytes, bytes] = _NO_HEADERS
+    """What came before the body, by lower-case name; nothing of it goes to suppliers."""
 
     @property
     def content_type(self) -> str:
@@ -52,7 +55,7 @@ class Ask:
         return msgspec.json.encode({**self.fields, **defaults, "model": Raw(msgspec.json.encode(upstream_name))})
 
 
-def read_ask(body: bytes, endpoint: Endpoint = CHAT) -> Ask:
+def read_ask(body: bytes, endpoint: Endpoint = CHAT, headers: Mapping[bytes, bytes] = _NO_HEADERS) -> Ask:
     """Read the request that came to an endpoint.
 
     Raises:
@@ -69,17 +72,19 @@ def read_ask(body: bytes, endpoint: Endpoint = CHAT) -> Ask:
         shows_usage = _flag(options, "include_usage", within="stream_options.")
         # Usage is recorded of every stream; the event is withheld from callers who did not ask for it.
         fields["stream_options"] = Raw(msgspec.json.encode(options | {"include_usage": Raw(_TRUE)}))
-    return Ask(model, fields, is_stream, shows_usage, endpoint)
+    return Ask(model, fields, is_stream, shows_usage, endpoint, headers=headers)
 
 
-def read_form_ask(body: bytes, content_type: str, endpoint: Endpoint) -> Ask:
+def read_form_ask(
+    body: bytes, content_type: str, endpoint: Endpoint, headers: Mapping[bytes, bytes] = _NO_HEADERS
+) -> Ask:
     """Read a request that comes as a form.
 
     Raises:
         MalformedRequestError: it is no form, or names no model.
     """
     form = read_form(body, content_type)
-    return Ask(_name(form.model), {}, form.is_stream, shows_usage=False, endpoint=endpoint, form=form)
+    return Ask(_name(form.model), {}, form.is_stream, shows_usage=False, endpoint=endpoint, form=form, headers=headers)
 
 
 def _object(body: bytes) -> dict[str, Raw]:

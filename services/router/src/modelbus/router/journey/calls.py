@@ -16,6 +16,8 @@ from modelbus.router.journey.patience import limits_of
 from modelbus.router.journey.reply import JSON, Headers, Reply
 from modelbus.router.journey.stream import Broken, RelayedStream
 from modelbus.router.journey.trip import OK, Attempt, Trip
+from modelbus.router.limits.allowance import Allowance
+from modelbus.router.limits.quotas import Quotas
 from modelbus.router.upstream.client import Answer, Client, Target
 from modelbus.router.wire.endpoints import Speech
 from modelbus.router.wire.envelopes import ANTHROPIC
@@ -38,6 +40,7 @@ class Calls:
     keyring: Keyring
     answer_bytes: int
     """The longest answer that is no stream."""
+    quotas: Quotas
 
     def write(self, trip: Trip, offer: Offer, credential: Credential | None) -> Call:
         """Say the request as this source is to hear it; nothing of the caller's headers goes there but its version.
@@ -58,6 +61,14 @@ class Calls:
             else:
                 headers["Authorization"] = f"Bearer {secret}"
         return Call(speech, Target(offer.supplier.base_url + speech.path, headers, offer.supplier.is_local), body)
+
+    def draw(self, trip: Trip, credential: Credential | None) -> Allowance | None:
+        """Take what the request needs of what the supplier allows the credential; None where nothing limits it.
+
+        Raises:
+            RateLimitedError: there is no room for it.
+        """
+        return None if credential is None else self.quotas.draw(credential, trip.ask.fields)
 
     async def make(self, call: Call, trip: Trip, attempt: Attempt, course: Course, broken: Broken) -> Reply:
         """Send it, and answer once the caller can be told something.
@@ -84,9 +95,10 @@ class Calls:
                 await stream.begin(min(begun + deadlines.first_token_s, until), call.speech.stream_type)
                 is_relayed = True
                 return Reply(answer.status, stream, _headers(answer, attempt))
-            whole, attempt.tokens = call.speech.read(await answer.read(self.answer_bytes))
+            told = call.speech.read(await answer.read(self.answer_bytes))
+            attempt.tokens, attempt.end_reason = told.tokens, told.end_reason
             attempt.end(OK)
-            return Reply(answer.status, whole, _headers(answer, attempt))
+            return Reply(answer.status, told.body, _headers(answer, attempt))
         finally:
             if not is_relayed:
                 answer.close()

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from modelbus.router.balance.choosing import Choice, next_credential
+from modelbus.router.balance.drawing import Draw
 from modelbus.router.balance.offers import Offer
 from modelbus.router.balance.sifting import LeftOut
 from modelbus.router.balance.standings import Standings
@@ -31,7 +32,7 @@ class Candidate:
     triggers: tuple[str, ...]
     """After which failures of the steps before it is tried."""
     resting: str | None
-    """Why it is asked after all others: `breaker_open` or `no_usable_credential`."""
+    """Why it is asked after all others: `breaker_open`, `no_usable_credential` or `credential_limit` (no room)."""
     credential_id: UUID | None
     """The one to be tried first; administrators see it."""
 
@@ -72,10 +73,12 @@ class Explanation:
     """Who would serve a request, and who not."""
 
     kind: str
-    """What the name means: `model`, `alias`, `id`, `chain`, `complexity`, `strategy`, `scope` or `default`."""
+    """What the name means: `model`, `alias`, `id`, `chain`, `split`, `complexity`, `strategy`, `scope` or `default`."""
     name: str
     ruling: Ruled | None
     """How complex the request is, where that decides."""
+    draw: Draw | None
+    """Of a split: the arm that is drawn among those that could serve; the others come after it, the heavier first."""
     strategy: str
     """By which the candidates are in this order: the router's own, or the name of a cost strategy."""
     candidates: list[Candidate]
@@ -97,6 +100,7 @@ def explain(
         kind=choice.meaning.kind,
         name=choice.meaning.name,
         ruling=None if ruling is None else Ruled(ruling.level, ruling.by, ruling.verdict.score, ruling.verdict.shares),
+        draw=choice.draw,
         strategy=choice.strategy,
         candidates=[_candidate(offer, choice, standings, now) for offer in choice.offers],
         left_out=[_left(each) for each in choice.left_out],
@@ -116,6 +120,7 @@ def header_of(choice: Choice, revision: int, ruling: Ruling | None) -> bytes:
         "kind": told.kind,
         "name": told.name,
         "level": told.ruling.level if told.ruling else None,
+        "variant": told.draw.variant if told.draw else None,
         "strategy": told.strategy,
         "candidates": [{"model": each.model, "source_id": each.source_id} for each in told.candidates[:_MOST_TOLD]],
         "counts": {"candidates": len(told.candidates), "left_out": len(told.left_out), "skipped": len(told.skipped)},

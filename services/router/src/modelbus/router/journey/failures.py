@@ -9,6 +9,7 @@ from modelbus.router.domain.errors import (
     CredentialRefusedError,
     CredentialsExhaustedError,
     MalformedRequestError,
+    QuotaReachedError,
     Refusal,
     TimedOutError,
     UntranslatableError,
@@ -36,6 +37,8 @@ class Failure:
     what: str
     cause: Cause = Cause.OTHER
     is_credentials: bool = False
+    is_quota: bool = False
+    """A credential is fit, but has no room now within what its supplier allows."""
     may_have_run: bool = False
     wrong: UntranslatableError | None = None
     """What of the request could not be said to this supplier."""
@@ -64,6 +67,18 @@ class Failure:
             after_ms=after_ms,
         )
 
+    @classmethod
+    def of_quota(cls, supplier: str, retry_in_s: float | None) -> Self:
+        """Say that a credential, or all that are fit, has no room; without a time it never has for such a request."""
+        return cls(
+            supplier,
+            "no room within the limits of a credential",
+            cause=Cause.RATE_LIMIT,
+            is_credentials=True,
+            is_quota=True,
+            retry_in_s=retry_in_s,
+        )
+
     def told(self) -> dict[str, Any]:
         """Write it for programs."""
         return {"attempt": self.number, "supplier": self.supplier, "failure": self.what, "after_ms": self.after_ms}
@@ -83,8 +98,11 @@ def _refusal(failures: list[Failure]) -> Refusal:
             return MalformedRequestError(f"nobody can be asked this ({told})", wrong[0].param)
         failures = [failure for failure in failures if not failure.wrong]
     if all(failure.is_credentials for failure in failures):
+        retry_after_s = min((failure.retry_in_s for failure in failures if failure.retry_in_s), default=None)
+        if any(failure.is_quota for failure in failures):
+            return QuotaReachedError(f"no credential has room now ({told})", retry_after_s)
         refusal = CredentialsExhaustedError(f"no credential is accepted now ({told})")
-        refusal.retry_after_s = min((failure.retry_in_s for failure in failures if failure.retry_in_s), default=None)
+        refusal.retry_after_s = retry_after_s
         return refusal
     if all(failure.cause is Cause.TIMEOUT for failure in failures):
         return UpstreamLateError(f"no supplier answered in time ({told})")

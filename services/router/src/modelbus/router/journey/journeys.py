@@ -11,12 +11,15 @@ from modelbus.chassis.logs import logger
 from modelbus.router.balance.balancer import Balancer
 from modelbus.router.balance.choosing import Wanted, next_credential
 from modelbus.router.balance.offers import Offer
+from modelbus.router.balance.standings import Refused
 from modelbus.router.cache.keyring import UnusableCredentialError
 from modelbus.router.cache.records import Credential
 from modelbus.router.domain.errors import (
     AttemptFailedError,
+    CredentialCooledError,
     CredentialRefusedError,
     NoCapableSourceError,
+    RateLimitedError,
     Refusal,
     TimedOutError,
     UntranslatableError,
@@ -67,6 +70,8 @@ class Journeys:
         reply.headers.append((b"x-modelbus-attempts", b"%d" % len(trip.attempts)))
         if level is not None:
             reply.headers.append((b"x-modelbus-level", level.encode()))
+        if (variant := trip.variant) is not None:
+            reply.headers.append((b"x-modelbus-variant", variant.encode()))
         return reply
 
     def _course(self, trip: Trip) -> Course:
@@ -77,8 +82,8 @@ class Journeys:
         return Course(deadlines, asyncio.get_running_loop().time() + deadlines.total_s, is_resent)
 
     async def _level(self, trip: Trip, wanted: Wanted) -> str | None:
-        """Answer how complex the request is, where what serves it depends on that."""
-        if wanted.meaning.complexity is None:
+        """Answer how complex the request is, where what serves it depends on that; a form is not read for it."""
+        if wanted.meaning.complexity is None or trip.ask.form is not None:
             return None
         trip.ruling = await self._levels.rule(trip, wanted.meaning.complexity, self.carry)
         return trip.ruling.level
@@ -111,7 +116,10 @@ class Journeys:
         return None
 
     def _nothing_usable(self, offer: Offer) -> Failure:
-        waits = [self._standings.out_for(one, monotonic()) for one in offer.credentials]
+        now = monotonic()
+        waits = [self._standings.out_for(one, now) for one in offer.credentials]
+        if not all(self._standings.is_refused(one, now) for one in offer.credentials):
+            return Failure.of_quota(offer.supplier.name, min(waits))
         return Failure(
             offer.supplier.name,
             "no usable credential",
@@ -123,19 +131,24 @@ class Journeys:
     async def _attempt(self, trip: Trip, offer: Offer, credential: Credential | None, course: Course) -> Reply | None:
         try:
             call = self._calls.write(trip, offer, credential)
+            allowance = self._calls.draw(trip, credential)
         except UntranslatableError as error:
             course.failures.append(Failure.of(offer.supplier.name, error))
             return None
         except UnusableCredentialError as error:
             log.error("credential can't be used", credential=str(credential and credential.id), error=str(error))  # noqa: TRY400 - the trace tells nothing more
-            self._put_out(credential, REJECTED_S)
+            if credential is not None:
+                self._standings.put_out(credential, monotonic() + REJECTED_S, monotonic())
             course.failures.append(Failure(offer.supplier.name, "a credential that can't be used", is_credentials=True))
+            return None
+        except RateLimitedError as error:
+            course.failures.append(Failure.of_quota(offer.supplier.name, error.retry_after_s))
             return None
         if credential is not None:
             self._standings.note_use(credential)
-        return await self._make(
-            trip, call, trip.begin_attempt(offer, credential, self._balancer.loads.begin(offer.id)), course
-        )
+        attempt = trip.begin_attempt(offer, credential, self._balancer.loads.begin(offer.id))
+        attempt.allowance = allowance
+        return await self._make(trip, call, attempt, course)
 
     async def _make(self, trip: Trip, call: Call, attempt: Attempt, course: Course) -> Reply | None:
         source_id = attempt.offer.source.id
@@ -151,12 +164,14 @@ class Journeys:
             attempt.end(FAILED, error)
             note(error)
             if isinstance(error, CredentialRefusedError):
-                self._put_out(attempt.credential, error.out_s)
+                self._refused(attempt, error)
             return None
         except asyncio.CancelledError:
             self._breakers.learnt_nothing(source_id)
             raise
         self._breakers.succeeded(source_id, monotonic())
+        if attempt.credential is not None:
+            self._standings.note_served(attempt.credential, attempt.begun)
         return reply
 
     def _note(self, trip: Trip, attempt: Attempt, error: AttemptFailedError, course: Course) -> None:
@@ -172,10 +187,11 @@ class Journeys:
         else:
             self._breakers.failed(offer.source.id, monotonic(), error.what)
 
-    def _put_out(self, credential: Credential | None, out_s: float) -> None:
-        if credential is not None:
-            now = monotonic()
-            self._standings.put_out(credential, now + out_s, now)
+    def _refused(self, attempt: Attempt, error: CredentialRefusedError) -> None:
+        if attempt.credential is not None and attempt.status is not None:
+            is_cooled = isinstance(error, CredentialCooledError)
+            refused = Refused(attempt.credential, attempt.status, is_cooled, error.out_s)
+            self._standings.refuse(refused, monotonic())
 
 
 def _unserved(trip: Trip, refusal: Refusal) -> Reply:

@@ -14,6 +14,8 @@ class Pieces(Protocol):
 
     until: float
     """The loop time when its last piece has come, whatever feeds it."""
+    is_over: bool
+    """Nothing comes after the piece that was given last."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterate over the pieces."""

@@ -39,7 +39,7 @@ class RelayedStream:
         self._pieces = answer.iter()
         self._events = events
         self._held = b""
-        self._is_over = False
+        self.is_over = False
 
     async def begin(self, by: float, stream_type: str) -> None:
         """Hold back what comes until there is a first token: until then another attempt can still replace this one.
@@ -74,7 +74,7 @@ class RelayedStream:
             held, self._held = self._held, b""
             self._note_progress()
             return held
-        if self._is_over:
+        if self.is_over:
             await self._say_goodbye()
             raise StopAsyncIteration
         try:
@@ -96,12 +96,13 @@ class RelayedStream:
 
     def _note_progress(self) -> None:
         if self._events.is_done:
-            self._is_over = True
+            self.is_over = True
             self._note_tokens()
+            self._attempt.end_reason = self._events.end_reason
             self._attempt.end(OK)
 
     def _break_off(self, error: AttemptFailedError) -> bytes:
-        self._is_over = True
+        self.is_over = True
         self._note_tokens()
         self._attempt.end(CUT, error)
         is_late = isinstance(error, TimedOutError)
@@ -128,6 +129,6 @@ class RelayedStream:
 
     def close(self) -> None:
         """Close the supplier's connection, unless it was read to its end."""
-        if not self._is_over:
+        if not self.is_over:
             self._note_tokens()
         self._answer.close()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 from modelbus.chassis.ids import new_id
@@ -20,9 +21,12 @@ from modelbus.router.journey.ask import Ask
 from modelbus.router.journey.costs import cost_of
 from modelbus.router.journey.patience import NO_WISHES
 from modelbus.router.ledger.entries import AttemptEntry, RequestEntry, SkippedEntry, Tokens
+from modelbus.router.limits.allowance import Allowance
+from modelbus.router.naming.meanings import SPLIT
 
 OK, FAILED, CUT, CANCELLED = "ok", "failed", "cut", "cancelled"
 _SERVER_ERROR = 500
+_NO_TOKENS = Tokens()
 _SERVED = {OK: True, FAILED: False, CUT: False}
 """What an end tells of the source; where the caller left nobody knows."""
 
@@ -42,9 +46,13 @@ class Attempt:
     status: int | None = None
     outcome: str = CANCELLED
     error: str | None = None
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: Tokens = _NO_TOKENS
+    end_reason: str | None = None
+    """Why the supplier ended the answer, in its own word."""
     errand: Errand | None = None
     """Tells the balancer how it went."""
+    allowance: Allowance | None = None
+    """What it took of its credential's quota."""
 
     def note_first_token(self) -> None:
         """The answer has begun."""
@@ -69,6 +77,8 @@ class Attempt:
     def entry(self) -> AttemptEntry:
         """Write the ledger's entry; whatever has not ended was cancelled."""
         self._tell(None)
+        if self.allowance is not None:
+            self.allowance.settle(self.tokens.sum)
         source = self.offer.source
         return AttemptEntry(
             id=self.id,
@@ -85,6 +95,7 @@ class Attempt:
             error=self.error,
             tokens=self.tokens,
             cost=cost_of(self.tokens, source.cost),
+            end_reason=self.end_reason,
         )
 
 
@@ -110,9 +121,11 @@ class Trip:
     """How hard it is, where what serves it depends on that."""
     judged_request_id: UUID | None = None
     """The router itself asks, so that this request can be judged."""
+    shadowed_request_id: UUID | None = None
+    """It is a copy of this request, and nobody waits for the answer."""
 
-    def begin_attempt(self, offer: Offer, credential: Credential | None, errand: Errand) -> Attempt:
-        """Begin the next attempt."""
+    def begin_attempt(self, offer: Offer, credential: Credential | None, errand: Errand | None = None) -> Attempt:
+        """Begin the next attempt; without an errand the balancer does not hear of it."""
         attempt = Attempt(len(self.attempts) + 1, offer, credential, errand=errand)
         self.attempts.append(attempt)
         return attempt
@@ -142,13 +155,34 @@ class Trip:
             skipped=_skipped(self.choice),
             level=self.ruling.level if self.ruling else None,
             judged_request_id=self.judged_request_id,
+            **self._split(),
+            is_shadow=self.shadowed_request_id is not None,
+            shadowed_request_id=self.shadowed_request_id,
         )
+
+    @property
+    def variant(self) -> str | None:
+        """The arm of a split that was asked last, or would have been."""
+        if self.attempts:
+            return self.attempts[-1].offer.step.variant
+        return self.choice.draw.variant if self.choice is not None and self.choice.draw is not None else None
+
+    def _split(self) -> dict[str, Any]:
+        choice = self.choice
+        if choice is None or choice.meaning.holder_kind != SPLIT:
+            return {}
+        return {
+            "split_id": choice.meaning.id,
+            "split_name": choice.meaning.name,
+            "variant": self.variant,
+            "drawn_variant": choice.draw.variant if choice.draw else None,
+        }
 
     def _charge(self) -> Decimal | None:
         """Answer what the consumer is billed: for the attempt that served, at the model's own price if it has one."""
         if not self.attempts:
             return Decimal(0) if self.is_cached else None
-        if self.judged_request_id is not None:
+        if self.judged_request_id is not None or self.shadowed_request_id is not None:
             return Decimal(0)  # It is the operator who wants to know.
         last = self.attempts[-1]
         price = self.table.prices.get(last.offer.source.model_id)

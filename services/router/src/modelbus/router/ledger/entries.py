@@ -41,6 +41,7 @@ class AttemptEntry(msgspec.Struct, frozen=True, gc=False):
     error: str | None
     tokens: Tokens
     cost: Decimal | None
+    end_reason: str | None = None
 
 
 class SkippedEntry(msgspec.Struct, frozen=True, gc=False):
@@ -72,3 +73,10 @@ class RequestEntry(msgspec.Struct, frozen=True, gc=False):
     skipped: list[SkippedEntry] = []
     level: str | None = None
     judged_request_id: UUID | None = None
+    split_id: UUID | None = None
+    split_name: str | None = None
+    variant: str | None = None
+    drawn_variant: str | None = None
+    is_shadow: bool = False
+    shadowed_request_id: UUID | None = None
+    trace_id: str | None = None

@@ -1,8 +1,9 @@
-"""The ledger: requests that ended go from memory to the spool, and from the spool to the bus, in batches."""
+"""The ledger: requests that ended go from the journal to the spool, and from the spool to the bus, in batches."""
 
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -14,6 +15,7 @@ from modelbus.contracts.bus import USAGE
 from modelbus.contracts.envelope import Envelope
 from modelbus.contracts.usage import UsageRecorded
 from modelbus.router.ledger.entries import RequestEntry
+from modelbus.router.ledger.journal import Journal, left_in
 from modelbus.router.ledger.packing import Batch
 from modelbus.router.ledger.spool import Spool
 from modelbus.router.ledger.tally import Tally
@@ -27,6 +29,14 @@ _PUBLISHED_AT_ONCE = 16
 log = logger(__name__)
 
 
+class _Known(msgspec.Struct):
+    id: UUID
+
+
+class _KnownBatch(msgspec.Struct):
+    requests: list[_Known]
+
+
 class Ledger:
     """Takes entries without waiting; `write` and `publish` are done again and again beside the requests."""
 
@@ -35,9 +45,13 @@ class Ledger:
         self._bus = bus
         self._router_id = router_id
         self._run_id = run_id
-        self._waiting: list[RequestEntry] = []
+        self._journal: Journal | None = None
+        self._has_told_why_none = False
+        self._waiting: list[bytes] = []
         self._writing = asyncio.Lock()
         self.tally = Tally()
+        self._problem: str | None = None
+        """Why the disk took nothing the last time."""
         self.lost = 0
         """Entries that were dropped because the disk took none for too long."""
 
@@ -46,11 +60,22 @@ class Ledger:
         """Answer how many entries are not on disk yet."""
         return len(self._waiting)
 
+    async def waits(self) -> str | None:
+        """Answer why usage waits in memory, where a crash would lose it; None when the disk takes it."""
+        return self._problem
+
+    async def loses(self) -> str | None:
+        """Answer why usage is lost now; None when it is not."""
+        return self._problem if len(self._waiting) >= _MOST_WAITING else None
+
     def record(self, entry: RequestEntry) -> None:
-        """Take an entry; it is on disk after the next `write`."""
+        """Take an entry. A process that is killed loses it no more; it is on disk after the next `write`."""
         self.tally.note(entry)
         if len(self._waiting) < _MOST_WAITING:
-            self._waiting.append(entry)
+            text = msgspec.json.encode(entry)
+            self._waiting.append(text)
+            if self._journal is not None:
+                self._journal.note(text)
             return
         if not self.lost:
             log.error("usage is lost, the spool can't be written")
@@ -92,29 +117,64 @@ class Ledger:
 
     async def _write(self) -> None:
         async with self._writing:
+            if self._journal is None:
+                await self._begin_journal()
             taken = len(self._waiting)
             if not taken:
                 return
-            batches = list(self._batches(self._waiting[:taken]))
-            await asyncio.to_thread(self._spool.append, batches)
+            batches = list(self._batches(self._waiting[:taken], self._run_id))
+            try:
+                await asyncio.to_thread(self._keep, batches)
+            except OSError as error:
+                self._problem = f"usage can't be written to disk: {error}"
+                raise
+            self._problem = None
             del self._waiting[:taken]
+            if self._journal is not None:
+                self._journal.keep(self._waiting)
 
-    def _batches(self, entries: list[RequestEntry]) -> Iterator[Batch]:
+    async def _begin_journal(self) -> None:
+        try:
+            self._journal = await asyncio.to_thread(self._take_over, self._spool.directory / "journal")
+        except OSError as error:
+            if not self._has_told_why_none:
+                log.warning("there is no journal of usage; a crash would lose a second of it", error=str(error))
+            self._has_told_why_none = True
+            return
+        self._journal.keep(self._waiting)
+
+    def _take_over(self, path: Path) -> Journal:
+        """Put what a process that was killed left in the journal into the spool, but for what it had put there."""
+        self._spool.open()
+        if left := left_in(path):
+            run_id, texts = left
+            known = {each.id for batch in self._spool.newest() for each in _requests_of(batch)}
+            lost = [text for text in texts if msgspec.json.decode(text, type=_Known).id not in known]
+            if lost:
+                self._spool.append(self._batches(lost, run_id))
+            log.info("usage of a process that was killed is told", requests=len(lost), its_run=str(run_id))
+        return Journal(path, self._run_id)
+
+    def _keep(self, batches: list[Batch]) -> None:
+        # A directory that could not be written at the start is taken when it can.
+        self._spool.open()
+        self._spool.append(batches)
+
+    def _batches(self, entries: list[bytes], run_id: UUID) -> Iterator[Batch]:
         texts: list[bytes] = []
         size = 0
-        for entry in entries:
-            text = msgspec.json.encode(entry)
+        for text in entries:
             if texts and (len(texts) == _BATCH_ENTRIES or size + len(text) > _BATCH_BYTES):
-                yield self._batch(texts)
+                yield self._batch(texts, run_id)
                 texts, size = [], 0
             texts.append(text)
             size += len(text)
-        yield self._batch(texts)
+        yield self._batch(texts, run_id)
 
-    def _batch(self, texts: list[bytes]) -> Batch:
+    def _batch(self, texts: list[bytes], run_id: UUID) -> Batch:
         body = b'{"router_id":%b,"run_id":"%b","requests":[%b]}' % (
             msgspec.json.encode(self._router_id),
-            str(self._run_id).encode(),
+            str(run_id).encode(),
             b",".join(texts),
         )
         return Batch(new_id(), datetime.now(UTC), body)
@@ -129,3 +189,7 @@ def _envelope(batch: Batch) -> Envelope:
         data=b"",
         data_schema=f"/schemas/{UsageRecorded.type}/{UsageRecorded.version}.json",
     )
+
+
+def _requests_of(batch: Batch) -> list[_Known]:
+    return msgspec.json.decode(batch.body, type=_KnownBatch).requests

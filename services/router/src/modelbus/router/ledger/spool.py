@@ -3,9 +3,11 @@
 import fcntl
 import os
 import re
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +50,7 @@ class Spool:
     """
 
     def __init__(self, directory: Path, *, most_bytes: int) -> None:
-        self._directory = directory
+        self.directory = directory
         self._most_bytes = most_bytes
         self._segment_bytes = min(_SEGMENT_BYTES, max(1, most_bytes // 8))
         self._lock = threading.Lock()
@@ -58,21 +60,23 @@ class Spool:
         self._is_nearly_full = False
 
     def open(self) -> None:
-        """Take the directory over, with whatever an earlier process left there.
+        """Take the directory over, with whatever an earlier process left there; nothing happens if that is done.
 
         Raises:
             SpoolInUseError: another process has it.
             OSError: it can't be written.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._held = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if self._held is not None:
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        held = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise SpoolInUseError(
-                f"another router uses {self._directory}; give each its own state directory"
-            ) from error
-        for path in sorted(self._directory.iterdir()):
+            os.close(held)
+            raise SpoolInUseError(f"another router uses {self.directory}; give each its own state directory") from error
+        self._held = held
+        for path in sorted(self.directory.iterdir()):
             if match := _SEGMENT_NAME.fullmatch(path.name):
                 self._take_over(_Segment(int(match[1]), path, path.stat().st_size))
 
@@ -103,7 +107,11 @@ class Spool:
                 self._undo(segment, self._active)
                 raise
             segment.size += len(lines)
-            self._keep_within_bounds()
+            try:
+                self._keep_within_bounds()
+            except OSError as error:
+                # What is written is written; the next one tries again.
+                log.warning("old usage can't be removed from the spool", error=str(error))
 
     def oldest(self, most: int) -> list[Spooled]:
         """Read the oldest batches that are not trimmed, in order; they are all of one segment."""
@@ -115,6 +123,11 @@ class Spool:
                 # Nothing in it can be read.
                 self._trim(segment, segment.size)
         return []
+
+    def newest(self) -> list[Batch]:
+        """Read the batches of the segment that was written last, but for what is trimmed."""
+        with self._lock:
+            return [each.batch for each in _read(self._segments[-1], sys.maxsize)] if self._segments else []
 
     def trim(self, last: Spooled) -> None:
         """Forget the batches up to this one."""
@@ -128,8 +141,12 @@ class Spool:
         if segment.size:
             self._segments.append(segment)
         else:
-            # A process that had told everything ended while this was its active segment.
-            segment.path.unlink()
+            # A process that had told everything ended while this was its active segment. Where it can't be removed
+            # its number must not be taken again.
+            with suppress(OSError):
+                segment.path.unlink()
+                return
+            self._segments.append(segment)
 
     def _trim(self, segment: _Segment, end: int) -> None:
         segment.told = max(segment.told, end)
@@ -139,13 +156,14 @@ class Spool:
             os.ftruncate(self._active, 0)
             segment.size = segment.told = 0
         else:
-            self._segments.remove(segment)
+            # First from the disk: its number must not be taken while the file is there.
             segment.path.unlink(missing_ok=True)
+            self._segments.remove(segment)
 
     def _begin_segment(self) -> _Segment:
         self._seal()
         number = self._segments[-1].number + 1 if self._segments else 1
-        path = self._directory / f"usage-{number:012}.spool"
+        path = self.directory / f"usage-{number:012}.spool"
         self._active = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._segments.append(_Segment(number, path, 0))
         self._sync_directory()
@@ -166,7 +184,7 @@ class Spool:
 
     def _sync_directory(self) -> None:
         # A file's name is durable only when its directory is.
-        directory = os.open(self._directory, os.O_RDONLY)
+        directory = os.open(self.directory, os.O_RDONLY)
         try:
             os.fsync(directory)
         finally:
@@ -181,8 +199,9 @@ class Spool:
             )
         self._is_nearly_full = is_nearly_full
         while sum(segment.size for segment in self._segments) > self._most_bytes and len(self._segments) > 1:
-            oldest = self._segments.popleft()
+            oldest = self._segments[0]
             oldest.path.unlink(missing_ok=True)
+            self._segments.popleft()
             log.error("usage is lost, the spool is full", bytes=oldest.size - oldest.told, limit=self._most_bytes)
 
 

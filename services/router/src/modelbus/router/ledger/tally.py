@@ -22,6 +22,8 @@ class Tally:
         self.failovers = 0
         """Requests that took more than one attempt."""
         self.cached = 0
+        self.shadows: Counter[str] = Counter()
+        """Copies of requests, by outcome; they are no requests of callers, but suppliers bill them."""
         self.attempts: Counter[tuple[UUID, str]] = Counter()
         """By supplier and outcome."""
         self.attempt_seconds: dict[UUID, Spread] = defaultdict(lambda: Spread(LATENCY_BOUNDS_S))
@@ -35,14 +37,17 @@ class Tally:
 
     def note(self, entry: RequestEntry) -> None:
         """Count a request that has ended, with its attempts."""
+        for attempt in entry.attempts:
+            self._note_attempt(attempt)
+        if entry.is_shadow:
+            self.shadows[entry.outcome] += 1
+            return
         self.requests[entry.outcome, entry.status, entry.is_stream] += 1
         self.request_seconds[entry.is_stream].observe(entry.latency_ms / 1000)
         self.failovers += len(entry.attempts) > 1
         self.cached += entry.is_cached
         if entry.charge is not None:
             self.charge += entry.charge
-        for attempt in entry.attempts:
-            self._note_attempt(attempt)
 
     def _note_attempt(self, attempt: AttemptEntry) -> None:
         supplier_id = attempt.supplier_id

@@ -1,12 +1,15 @@
 """An allowance is what one request takes from the limits of its access key and of its consumer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil, inf
 from time import monotonic
+
+from msgspec import Raw
 
 from modelbus.router.domain.errors import RateLimitedError
 from modelbus.router.limits.buckets import Bucket
 from modelbus.router.limits.meters import Meter
+from modelbus.router.wire.estimates import longest_answer, prompt_tokens
 
 _LEAVE_SOON_S = 1.0
 """Nobody knows when a request ends; this is when to ask again."""
@@ -27,6 +30,18 @@ class Allowance:
     def counts_tokens(self) -> bool:
         """Tell whether tokens are limited."""
         return any(meter.tokens is not None for meter in self._meters)
+
+    def enter_with(self, fields: Mapping[str, Raw]) -> None:
+        """Enter with what a request of these fields is estimated to need.
+
+        Raises:
+            RateLimitedError: one of the limits does not allow it; nothing was taken.
+        """
+        if self.counts_tokens:
+            answer = longest_answer(fields)
+            self.enter(prompt_tokens(fields), 0 if answer is None else answer[1])
+        else:
+            self.enter(0, 0)
 
     def enter(self, prompt: int, answer: int) -> None:
         """Take a request, a place, and tokens: those of the prompt, and of the answer as many as the limit can hold.

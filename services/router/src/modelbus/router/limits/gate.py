@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import msgspec
 from msgspec import Raw
 
 from modelbus.router.cache.records import AccessKey, Consumer
@@ -11,10 +10,6 @@ from modelbus.router.ledger.entries import RequestEntry
 from modelbus.router.limits.allowance import Allowance
 from modelbus.router.limits.budgets import Spending
 from modelbus.router.limits.registry import Registry
-from modelbus.router.wire.estimates import prompt_tokens
-
-_ANSWER = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-_read_count = msgspec.json.Decoder(int).decode
 
 
 class Gate:
@@ -36,12 +31,8 @@ class Gate:
             RateLimitedError: a limit is reached.
         """
         self._spending.demand(_holders(table, caller))
-        if allowance is None:
-            return
-        if allowance.counts_tokens:
-            allowance.enter(prompt_tokens(fields), _longest_answer(fields))
-        else:
-            allowance.enter(0, 0)
+        if allowance is not None:
+            allowance.enter_with(fields)
 
     def leave(self, allowance: Allowance | None, used: int, entry: RequestEntry | None) -> None:
         """Settle with a request that has ended."""
@@ -56,14 +47,3 @@ def _holders(table: Table, caller: AccessKey) -> tuple[AccessKey | Consumer, ...
     if consumer is None:
         return (caller,)
     return (consumer,) if caller.is_token else (caller, consumer)
-
-
-def _longest_answer(fields: Mapping[str, Raw]) -> int:
-    """Answer how many tokens the caller allows the answer to have; what can't be read is the supplier's to refuse."""
-    for name in _ANSWER:
-        if name in fields:
-            try:
-                return max(_read_count(fields[name]), 0)
-            except msgspec.DecodeError:
-                return 0
-    return 0

@@ -1,4 +1,4 @@
-"""A meter measures what one holder of limits, an access key or a consumer, uses at all routers together."""
+"""A meter measures what one holder of limits, an access key, consumer or credential, uses at all routers together."""
 
 from typing import Protocol
 from uuid import UUID
@@ -88,6 +88,10 @@ class Meter:
             if now - heard_at > ABSENT_AFTER_S:
                 del self._elsewhere[teller_id]
         return self.inside + sum(inside for inside, _ in self._elsewhere.values())
+
+    def wait_s(self, now: float) -> float:
+        """Answer in how many seconds there is room for a request and a token."""
+        return max(bucket.wait_s(1, now) if bucket else 0.0 for bucket in (self.requests, self.tokens))
 
     def is_idle(self, now: float) -> bool:
         """Tell whether a new meter would measure the same."""

@@ -35,6 +35,10 @@ class Registry:
         meters = tuple(self._meter(holder, now) for holder in holders if is_limited(holder))
         return Allowance(meters, self._note) if meters else None
 
+    def wait_s(self, holder: Holder, now: float) -> float:
+        """Answer in how many seconds the holder has room for a request and a token."""
+        return self._meter(holder, now).wait_s(now)
+
     def hear(self, teller_id: UUID, drawn: Drawn, holder: Holder) -> None:
         """Draw what another router has drawn for the holder."""
         if is_limited(holder):

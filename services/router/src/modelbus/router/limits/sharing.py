@@ -13,7 +13,7 @@ from modelbus.chassis.messaging import Bus
 from modelbus.contracts.envelope import Envelope
 from modelbus.contracts.limits import LimitsDrawn
 from modelbus.router.cache.copy import CatalogCopy
-from modelbus.router.cache.records import AccessKey, Consumer
+from modelbus.router.cache.records import AccessKey, Consumer, Credential
 from modelbus.router.domain.errors import NotLoadedError
 from modelbus.router.limits.registry import Drawn, Registry
 
@@ -87,12 +87,12 @@ class Sharing:
             if holder is not None:
                 self._registry.hear(told.teller_id, drawn, holder)
 
-    def _holder(self, holder_id: UUID) -> AccessKey | Consumer | None:
+    def _holder(self, holder_id: UUID) -> AccessKey | Consumer | Credential | None:
         try:
             table = self._catalog.table
         except NotLoadedError:
             return None
-        return table.access_keys.get(holder_id) or table.consumers.get(holder_id)
+        return table.access_keys.get(holder_id) or table.consumers.get(holder_id) or table.credentials.get(holder_id)
 
 
 def _envelope() -> Envelope:

@@ -58,7 +58,9 @@ def question_of(table: Table, caller: AccessKey, ask: Ask) -> Question | None:
     allowed = (_told(caller.model_ids), _told(caller.tiers), _told(caller.scope_ids))
     asked = (path, scope.id, allowed, dict(ask.versions), fields)
     key = sha256(msgspec.json.encode(asked, order="sorted")).digest()
-    return Question(key, scope, resolve(table, ask.model, scope, ask.endpoint.types), scope.response_cache_s)
+    meaning = resolve(table, ask.model, scope, ask.endpoint.types)
+    # What one arm of a split answered would count for another.
+    return None if meaning.split is not None else Question(key, scope, meaning, scope.response_cache_s)
 
 
 def _path_of(asked: Endpoint) -> tuple[str | None, bool]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from modelbus.router.cache.records import Model
-from modelbus.router.cache.routing import ANY_FAILURE, Chain, Complexity, Strategy
+from modelbus.router.cache.routing import ANY_FAILURE, Chain, Complexity, Shadow, Split, Strategy
 from modelbus.router.domain.levels import LEVELS
 
 AUTO = "auto"
+SPLIT = "split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Step:
     """How requests of it are spoken; None means like the source."""
     features: Mapping[str, bool] | None = None
     """What requests may use of it, where it differs from the source."""
+    variant: str | None = None
+    """Of a split: the name of the arm or shadow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Meaning:
     """What a name, or its absence, stands for."""
 
     kind: str
-    """`model`, `alias`, `id`, `chain`, `complexity`, `strategy`, `scope` or `default`."""
+    """`model`, `alias`, `id`, `chain`, `split`, `complexity`, `strategy`, `scope` or `default`."""
     name: str
     """The public name of what was meant."""
     id: UUID
@@ -49,6 +52,8 @@ class Meaning:
     complexity: Complexity | None = None
     """Whose levels the steps are taken from, once the request's level is known."""
     level: str | None = None
+    split: Split | None = None
+    """Whose arms the steps are; the first is drawn for each request."""
 
 
 def of_model(model: Model, kind: str) -> Meaning:
@@ -63,6 +68,18 @@ def of_chain(chain: Chain) -> Meaning:
         for number, step in enumerate(chain.steps, 1)
     )
     return Meaning("chain", chain.name, chain.id, steps, "chain", chain.id)
+
+
+def of_split(split: Split) -> Meaning:
+    """A split's arms, each as one step."""
+    steps = tuple(Step(arm.model_id, arm.source_id, place=f"arm '{arm.name}'", variant=arm.name) for arm in split.arms)
+    return Meaning(SPLIT, split.name, split.id, steps, SPLIT, split.id, split=split)
+
+
+def of_shadow(split: Split, shadow: Shadow) -> Meaning:
+    """What copies of a split's requests go to."""
+    step = Step(shadow.model_id, shadow.source_id, place=f"shadow '{shadow.name}'", variant=shadow.name)
+    return Meaning("shadow", split.name, split.id, (step,), SPLIT, split.id)
 
 
 def of_complexity(complexity: Complexity, name: str) -> Meaning:
@@ -98,7 +115,7 @@ def at_level(meaning: Meaning, level: str) -> Meaning:
 def of_default(model: Model) -> Meaning:
     """The default model of a type."""
     step = Step(model.id, place=f"default of type {model.model_type}")
-    return Meaning("default", model.name, model.id, (step,))
+    return Meaning("default", model.name, model.id, (step,), "model", model.id)
 
 
 def of_scope(scope_id: UUID, name: str, model_id: UUID) -> Meaning:

@@ -1,7 +1,7 @@
 """Finding what a request asks for: by the name that it gives, by its scope, or by default."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain as each_of
 from uuid import UUID
 
 from modelbus.router.cache.records import AccessKey
@@ -40,7 +40,7 @@ def resolve(table: Table, model: str, scope: Scope | None, types: Sequence[str])
 
 
 def named(table: Table, name: str, scope: Scope | None = None) -> Meaning:
-    """Find what bears a name: a model, an alias, an id, a chain, a complexity routing, and last a cost strategy.
+    """Find what bears a name: a model, alias, id, chain, split, complexity routing, and last a cost strategy.
 
     Raises:
         ModelNotFoundError: nothing does.
@@ -50,11 +50,8 @@ def named(table: Table, name: str, scope: Scope | None = None) -> Meaning:
             return meanings.of_model(model, kind)
     if len(name) == _UUID_LENGTH and (by_id := table.models.get(_uuid(name))):
         return meanings.of_model(by_id, "id")
-    for each in table.chains.found("name", name):
-        if each.is_active:
-            return meanings.of_chain(each)
-    if complexity := _complexity(table, name):
-        return meanings.of_complexity(complexity, name)
+    if configured := _configured(table, name):
+        return configured
     for strategy in table.strategies.found("name", name):
         model_ids = scope.model_ids if strategy.model_ids is None and scope else strategy.model_ids
         # Without models of its own it would have to look at the whole catalog for each request.
@@ -89,9 +86,10 @@ def unnamed(table: Table, scope: Scope | None, types: Sequence[str]) -> Meaning:
 def all_named(table: Table) -> Iterator[Meaning]:
     """Answer everything that can be called by a name, each name once: what comes first when it is called."""
     auto = auto_of(table)
-    by_rank = chain(
+    by_rank = each_of(
         (meanings.of_model(each, "model") for each in table.models.all()),
         (meanings.of_chain(each) for each in table.chains.all() if each.is_active),
+        (meanings.of_split(each) for each in table.splits.all() if each.is_active),
         (meanings.of_complexity(each, each.name) for each in table.complexities.all() if each.is_active),
         () if auto is None else (meanings.of_complexity(auto, AUTO),),
         (
@@ -122,6 +120,17 @@ def auto_of(table: Table) -> Complexity | None:
             if complexity.is_active:
                 return complexity
     return next(iter(table.complexities.found("state", "active")), None)
+
+
+def _configured(table: Table, name: str) -> Meaning | None:
+    for chain in table.chains.found("name", name):
+        if chain.is_active:
+            return meanings.of_chain(chain)
+    for split in table.splits.found("name", name):
+        if split.is_active:
+            return meanings.of_split(split)
+    complexity = _complexity(table, name)
+    return None if complexity is None else meanings.of_complexity(complexity, name)
 
 
 def _complexity(table: Table, name: str) -> Complexity | None:

@@ -3,11 +3,10 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Where a request goes, and what it shows there."""
 
     url: str
@@ -48,7 +47,7 @@ class Answer(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers by lower-case name."""
+        """Headers by lower-case name, as far as anybody reads them."""
 
     async def read(self, limit: int) -> bytes:
         """Read the whole body, of at most `limit` bytes."""

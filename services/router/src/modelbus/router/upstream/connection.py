@@ -56,6 +56,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """End what is under way."""
         self.is_open = False
+        self._stop_timer()
         if self._exchange is not None:
             self._exchange.end_of_line(error)
             self._end(self._exchange)
@@ -87,8 +88,8 @@ class Connection(asyncio.Protocol):
     def wait_until(self, by: float, late: str) -> None:
         """Fail the exchange as late, unless it goes on before that loop time.
 
-        The timer of the wait before is left to ring: it looks at the time and sets itself anew, which costs less than
-        a timer for each piece of a stream.
+        The timer of the wait before is left to ring, be it of an earlier exchange: it looks at the time and sets itself
+        anew, which costs less than a timer for each exchange and each piece of a stream.
         """
         if self._exchange is None:
             return
@@ -112,7 +113,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self, exchange: Exchange) -> None:
         self._exchange = None
-        self._stop_timer()
+        exchange.rest()
         if not exchange.keeps_connection or not self.is_open:
             self.abort()
         self.read_on()

@@ -11,6 +11,11 @@ MOST_HEAD_BYTES = 64 * 1024
 PAUSE_AT = 256 * 1024
 """Bytes of a body that wait for the caller, above which reading stops until they are taken."""
 _NO_BODY = (204, 304)
+_READ = {
+    name.encode(): name
+    for name in ("content-type", "content-length", "content-encoding", "transfer-encoding", "retry-after")
+}
+"""The headers that anybody here reads; suppliers send thirty, and each costs a request something."""
 _FIRST_FINAL, _SWITCHING = 200, 101
 
 
@@ -30,12 +35,32 @@ class Line(Protocol):
 class Exchange:
     """An answer as it comes; what has come stays here when the connection is used for the next one already."""
 
+    __slots__ = (
+        "_has_more",
+        "_head_bytes",
+        "_is_kept_alive",
+        "_line",
+        "_loop",
+        "_parser",
+        "_pieces",
+        "_waiter",
+        "ends_by_close",
+        "failure",
+        "has_bytes",
+        "has_head",
+        "headers",
+        "is_whole",
+        "status",
+        "until",
+        "waiting_bytes",
+    )
+
     def __init__(self, line: Line, loop: asyncio.AbstractEventLoop, *, until: float) -> None:
         self._line = line
         self._loop = loop
         self.until = until
         """Loop time when all must be over."""
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
         self._pieces: list[bytes] = []
         self._head_bytes = 0
@@ -64,6 +89,7 @@ class Exchange:
 
     def feed(self, data: bytes) -> None:
         """Take what came."""
+        assert self._parser is not None  # noqa: S101 - it is not over
         self.has_bytes = True
         try:
             self._parser.feed_data(data)
@@ -92,6 +118,10 @@ class Exchange:
         """End it; whoever waits is told."""
         self.failure = self.failure or failure
         self._wake()
+
+    def rest(self) -> None:
+        """Let the parser go: it refers to this, and the two would wait for the garbage collector."""
+        self._parser = None
 
     def close(self) -> None:
         """Be done with it; an answer that has not come to its end takes its connection with it."""
@@ -149,14 +179,16 @@ class Exchange:
             self._has_more = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; values of one name are joined."""
-        if self._has_more:
+        """Keep a header that is read; values of one name are joined."""
+        key = _READ.get(name.lower())
+        if key is None or self._has_more:
             return
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        text = value.decode("latin-1")
         self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
     def on_headers_complete(self) -> None:
         """Know the head, unless it is an interim one (RFC 9110, section 15.2)."""
+        assert self._parser is not None  # noqa: S101 - it tells this
         status = self._parser.get_status_code()
         if self._has_more:
             return
@@ -177,5 +209,6 @@ class Exchange:
 
     def on_message_complete(self) -> None:
         """Know the end."""
+        assert self._parser is not None  # noqa: S101 - it tells this
         self.is_whole = self.has_head
         self._is_kept_alive = self.is_whole and not self.ends_by_close and bool(self._parser.should_keep_alive())

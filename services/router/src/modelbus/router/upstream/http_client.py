@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +15,7 @@ from modelbus.router.upstream.places import Origin, place_of
 from modelbus.router.upstream.pool import Pool
 
 _FORBIDDEN = "\r\n\0"
+_REMEMBERED = 4096
 
 
 class HttpClient:
@@ -24,6 +25,8 @@ class HttpClient:
         self._deadlines = deadlines
         self._dialler = Dialler(deadlines.connect_s, tls or _tls())
         self._pool = Pool(self._dialler, most=connections)
+        # The head is the same for every request of one source with one credential, but for the length.
+        self._head_of = lru_cache(_REMEMBERED)(self._write_head)
 
     async def __aenter__(self) -> Self:
         return self
@@ -44,10 +47,12 @@ class HttpClient:
         """Send JSON and answer when the headers have come."""
         limits = deadlines or self._deadlines
         origin, path = place_of(target.url, is_local=target.is_local)
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         first_byte_at = now + limits.first_byte_s
         connect_by = min(now + limits.connect_s, first_byte_at, until)
-        request = self._request(origin, path, target, body)
+        head = self._head_of(origin, path, *target.headers.items())
+        request = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
         exchange, was_used = await self._exchange(origin, request, connect_by, until, is_fresh=False)
         try:
             await self._head(exchange, first_byte_at)
@@ -56,10 +61,10 @@ class HttpClient:
                 raise
             # The supplier had dropped an idle connection, most likely, which tells nothing about the supplier. A new
             # connection can't be one of those; the prompt may have arrived, so there is no third time.
-            connect_by = min(asyncio.get_running_loop().time() + limits.connect_s, until, first_byte_at)
+            connect_by = min(loop.time() + limits.connect_s, until, first_byte_at)
             exchange, _ = await self._exchange(origin, request, connect_by, until, is_fresh=True)
             await self._head(exchange, first_byte_at)
-        return HttpAnswer(exchange, first_byte_at, limits.stall_s)
+        return HttpAnswer(exchange, loop, first_byte_at, limits.stall_s)
 
     async def _exchange(
         self, origin: Origin, request: bytes, connect_by: float, until: float, *, is_fresh: bool
@@ -76,31 +81,34 @@ class HttpClient:
                 # The caller is gone, or the answer is: whatever the supplier still does is stopped at once.
                 exchange.close()
 
-    def _request(self, origin: Origin, path: str, target: Target, body: bytes) -> bytes:
-        """Write the request as it goes over the wire; to a plain proxy with the whole URL (RFC 9112, section 3.2.2)."""
+    def _write_head(self, origin: Origin, path: str, *headers: tuple[str, str]) -> bytes:
+        """Write what goes before the length; to a plain proxy with the whole URL (RFC 9112, section 3.2.2)."""
         is_proxied = not origin.is_tls and self._dialler.proxy_of(origin) is not None
         lines = [
             f"POST {f'http://{origin.authority}{path}' if is_proxied else path} HTTP/1.1",
             f"Host: {origin.authority}",
             "User-Agent: modelbus",
             "Accept-Encoding: identity",
-            f"Content-Length: {len(body)}",
         ]
-        for name, value in target.headers.items():
+        for name, value in headers:
             if any(sign in name or sign in value for sign in _FORBIDDEN):
                 raise MalformedAnswerError("not reachable", f"the header {name!r} holds a line break")
             lines.append(f"{name}: {value}")
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+        return "\r\n".join([*lines, ""]).encode("latin-1")
 
 
 class HttpAnswer:
     """An answer whose body is still to be read."""
 
-    __slots__ = ("_exchange", "_first_byte_at", "_stall_s", "headers", "status")
+    __slots__ = ("_exchange", "_first_byte_at", "_has_begun", "_loop", "_stall_s", "headers", "status")
 
-    def __init__(self, exchange: Exchange, first_byte_at: float, stall_s: float) -> None:
+    def __init__(
+        self, exchange: Exchange, loop: asyncio.AbstractEventLoop, first_byte_at: float, stall_s: float
+    ) -> None:
         self._exchange = exchange
+        self._loop = loop
         self._first_byte_at = first_byte_at
+        self._has_begun = False
         self._stall_s = stall_s
         self.status = exchange.status
         self.headers = exchange.headers
@@ -108,7 +116,7 @@ class HttpAnswer:
     async def read(self, limit: int) -> bytes:
         """Read the whole body, of at most `limit` bytes."""
         pieces, size = [], 0
-        async for piece in self.iter():
+        while piece := await self._piece():
             size += len(piece)
             if size > limit:
                 self.close()
@@ -118,11 +126,14 @@ class HttpAnswer:
 
     async def iter(self) -> AsyncIterator[bytes]:
         """Read the body in pieces, as they come."""
-        exchange, by = self._exchange, self._first_byte_at
-        loop = asyncio.get_running_loop()
-        while piece := await exchange.piece(by=by, late="stalled"):
+        while piece := await self._piece():
             yield piece
-            by = loop.time() + self._stall_s
+
+    async def _piece(self) -> bytes:
+        # From when it is asked for: a caller that is slow to take the piece before must not make the supplier late.
+        by = self._loop.time() + self._stall_s if self._has_begun else self._first_byte_at
+        self._has_begun = True
+        return await self._exchange.piece(by=by, late="stalled")
 
     def close(self) -> None:
         """Close the connection, unless the body was read to its end."""

@@ -11,6 +11,7 @@ import msgspec
 
 from modelbus.router.domain.errors import MalformedAnswerError
 from modelbus.router.ledger.entries import Tokens
+from modelbus.router.wire.told import Told, reason_of
 from modelbus.router.wire.usage import tokens_of
 
 FINISH_REASONS: Mapping[str, str] = {
@@ -31,7 +32,7 @@ STOP_REASONS: Mapping[str, str] = {
 }
 
 
-def completion_of(body: bytes) -> tuple[bytes, Tokens]:
+def completion_of(body: bytes) -> Told:
     """Say Anthropic's message as a chat completion.
 
     Raises:
@@ -57,10 +58,10 @@ def completion_of(body: bytes) -> tuple[bytes, Tokens]:
         "choices": [choice],
         "usage": chat_usage(tokens),
     }
-    return msgspec.json.encode(completion), tokens
+    return Told(msgspec.json.encode(completion), tokens, reason_of(stop_reason))
 
 
-def message_of(body: bytes) -> tuple[bytes, Tokens]:
+def message_of(body: bytes) -> Told:
     """Say a chat completion as Anthropic's message; of several choices the first.
 
     Raises:
@@ -79,7 +80,7 @@ def message_of(body: bytes) -> tuple[bytes, Tokens]:
         "stop_reason": stop_reason,
         "usage": message_usage(tokens),
     }
-    return msgspec.json.encode(message), tokens
+    return Told(msgspec.json.encode(message), tokens, reason_of(finish_reason))
 
 
 def message_shell(id_: object, model: object) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from modelbus.router.domain.errors import LostError, MalformedAnswerError
 from modelbus.router.ledger.entries import Tokens
 from modelbus.router.wire.completions import read_chunk
 from modelbus.router.wire.events import EventStream
+from modelbus.router.wire.told import reason_of
 from modelbus.router.wire.usage import tokens_of
 
 DONE = b"data: [DONE]\n\n"
@@ -32,7 +33,9 @@ class ChatEvents(EventStream):
         chunk = read_chunk(payload)
         if chunk.is_error:
             raise MalformedAnswerError("gave up within the stream", bytes(chunk.error)[:200].decode(errors="replace"))
-        self.has_finished |= chunk.is_finish
+        if (reason := chunk.finish_reason) is not None:
+            self.has_finished = True
+            self.end_reason = self.end_reason or reason_of(reason)
         self.has_substance |= chunk.has_substance
         tokens = tokens_of(chunk.usage)
         if tokens != Tokens():

@@ -4,15 +4,19 @@ import msgspec
 from msgspec import Raw
 
 from modelbus.router.domain.errors import MalformedAnswerError
-from modelbus.router.ledger.entries import Tokens
+from modelbus.router.wire.told import Told, raw_reason
 from modelbus.router.wire.usage import tokens_of
 
 _NOTHING = Raw(b"null")
 _EMPTY = frozenset((b"", b"null", b'""', b"[]", b"{}"))
 
 
+class _Ended(msgspec.Struct, gc=False):
+    finish_reason: Raw = _NOTHING
+
+
 class _Completion(msgspec.Struct, gc=False):
-    choices: list[Raw]
+    choices: list[_Ended]
     usage: Raw = _NOTHING
 
 
@@ -39,9 +43,12 @@ class Chunk(msgspec.Struct, gc=False):
     error: Raw = _NOTHING
 
     @property
-    def is_finish(self) -> bool:
-        """It tells why a choice ended."""
-        return any(choice.finish_reason is not None for choice in self.choices or ())
+    def finish_reason(self) -> str | None:
+        """Why a choice ended, if it tells that; of several the first."""
+        for choice in self.choices or ():
+            if choice.finish_reason is not None:
+                return choice.finish_reason
+        return None
 
     @property
     def has_substance(self) -> bool:
@@ -63,16 +70,17 @@ _completion = msgspec.json.Decoder(_Completion).decode
 _chunk = msgspec.json.Decoder(Chunk).decode
 
 
-def read_completion(body: bytes) -> tuple[bytes, Tokens]:
-    """Check that the body is a completion, and answer it with its tokens.
+def read_completion(body: bytes) -> Told:
+    """Check that the body is a completion, and answer it with its tokens and why its first choice ended.
 
     Raises:
         MalformedAnswerError: it is none.
     """
     try:
-        return body, tokens_of(_completion(body).usage)
+        told = _completion(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedAnswerError("answered no completion", str(error)) from error
+    return Told(body, tokens_of(told.usage), raw_reason(told.choices[0].finish_reason) if told.choices else None)
 
 
 def read_chunk(payload: bytes) -> Chunk:

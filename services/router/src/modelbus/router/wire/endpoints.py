@@ -21,11 +21,12 @@ from modelbus.router.wire.messages import MessageEvents, read_count, read_messag
 from modelbus.router.wire.messages_asked import chat_request
 from modelbus.router.wire.messages_from_chunks import MessagesFromChunks
 from modelbus.router.wire.other_events import PlainBytes, TypedEvents
+from modelbus.router.wire.told import Told, raw_reason, response_reason
 from modelbus.router.wire.usage import tokens_of
 
 type Fields = Mapping[str, Raw]
 
-_NO_USAGE = Raw(b"null")
+_NOTHING = Raw(b"null")
 LANGUAGE = ("language", "multimodal", "audio", "image", "video")
 """Everything that may hold a conversation; some models of sound and pictures do."""
 EMBEDDING = ("embedding", "multimodal")
@@ -43,7 +44,7 @@ class Speech:
     protocol: str
     path: str
     """Beneath the supplier's base URL."""
-    read: Callable[[bytes], tuple[bytes, Tokens]]
+    read: Callable[[bytes], Told]
     """Checks an answer, and says it in the caller's words."""
     events: Callable[[bool], EventStream] | None = None
     """Reads a stream, and says it in the caller's words; told whether the caller wants to see the usage."""
@@ -77,28 +78,32 @@ class Endpoint:
         return self.is_always_streamed or self.types == IMAGE
 
 
-def read_object(body: bytes) -> tuple[bytes, Tokens]:
-    """Check that the body is a JSON object, and answer it with its tokens.
+def read_object(body: bytes) -> Told:
+    """Check that the body is a JSON object, and answer it with its tokens and, of a response, why it ended.
 
     Raises:
         MalformedAnswerError: it is none.
     """
     try:
-        return body, tokens_of(_used(body).usage)
+        told = _used(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedAnswerError("answered no JSON object", str(error)) from error
+    return Told(body, tokens_of(told.usage), response_reason(raw_reason(told.status), told.incomplete_details))
 
 
-def read_anything(body: bytes) -> tuple[bytes, Tokens]:
+def read_anything(body: bytes) -> Told:
     """Take any body, as a transcription may be plain text, and answer it with its tokens if it tells any."""
     try:
         return read_object(body)
     except MalformedAnswerError:
-        return body, Tokens()
+        return Told(body, Tokens())
 
 
 class _Used(msgspec.Struct, gc=False):
-    usage: Raw = _NO_USAGE
+    usage: Raw = _NOTHING
+    status: Raw = _NOTHING
+    """Of a response."""
+    incomplete_details: Raw = _NOTHING
 
 
 _used = msgspec.json.Decoder(_Used).decode

@@ -43,6 +43,8 @@ class EventStream(ABC):
         """The first token, or whatever counts as it, has come."""
         self.has_finished = False
         """The reason for the end has come."""
+        self.end_reason: str | None = None
+        """The reason, where the supplier has a word for it."""
         self.is_done = False
         """The last event has come."""
         self.failure: AttemptFailedError | None = None

@@ -12,6 +12,7 @@ from msgspec import Raw
 from modelbus.router.domain.errors import LostError, MalformedAnswerError
 from modelbus.router.ledger.entries import Tokens
 from modelbus.router.wire.events import EventStream
+from modelbus.router.wire.told import Told, reason_of
 from modelbus.router.wire.usage import tokens_of
 
 _NOTHING = Raw(b"null")
@@ -50,19 +51,20 @@ _event = msgspec.json.Decoder(MessageEvent).decode
 _counted = msgspec.json.Decoder(_Counted).decode
 
 
-def read_message(body: bytes) -> tuple[bytes, Tokens]:
-    """Check that the body is a message that has ended, and answer it with its tokens.
+def read_message(body: bytes) -> Told:
+    """Check that the body is a message that has ended, and answer it with its tokens and why it ended.
 
     Raises:
         MalformedAnswerError: it is none.
     """
     try:
-        return body, tokens_of(_message(body).usage)
+        told = _message(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedAnswerError("answered no message", str(error)) from error
+    return Told(body, tokens_of(told.usage), reason_of(told.stop_reason))
 
 
-def read_count(body: bytes) -> tuple[bytes, Tokens]:
+def read_count(body: bytes) -> Told:
     """Check that the body counts tokens; counting uses none.
 
     Raises:
@@ -72,7 +74,7 @@ def read_count(body: bytes) -> tuple[bytes, Tokens]:
         _counted(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedAnswerError("counted nothing", str(error)) from error
-    return body, Tokens()
+    return Told(body, Tokens())
 
 
 class MessageEvents(EventStream):
@@ -91,7 +93,8 @@ class MessageEvents(EventStream):
                 self.has_substance |= told.type == "content_block_delta"
             case "message_delta":
                 self.has_substance = True
-                self.has_finished |= told.delta is not None and told.delta.stop_reason is not None
+                if told.delta is not None and told.delta.stop_reason is not None:
+                    self.has_finished, self.end_reason = True, reason_of(told.delta.stop_reason)
                 self._note_usage(tokens_of(told.usage))
             case "message_stop":
                 if not self.has_finished:

@@ -9,6 +9,7 @@ from msgspec import Raw
 from modelbus.router.domain.errors import LostError, MalformedAnswerError
 from modelbus.router.ledger.entries import Tokens
 from modelbus.router.wire.events import EventStream
+from modelbus.router.wire.told import response_reason
 from modelbus.router.wire.usage import tokens_of
 
 _NOTHING = Raw(b"null")
@@ -17,6 +18,7 @@ _LAST = ("response.completed", "response.incomplete", "response.failed")
 
 class _Response(msgspec.Struct, gc=False):
     usage: Raw = _NOTHING
+    incomplete_details: Raw = _NOTHING
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -47,6 +49,9 @@ class TypedEvents(EventStream):
         if tokens != Tokens():
             self.tokens, self.has_all_tokens = tokens, True
         self.is_done = self.has_finished and told.type in _LAST
+        if self.is_done:
+            details = told.response.incomplete_details if told.response else _NOTHING
+            self.end_reason = response_reason(told.type.removeprefix("response."), details)
         return event
 
     def _is_last(self, kind: str) -> bool:

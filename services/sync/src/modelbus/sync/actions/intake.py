@@ -14,6 +14,7 @@ from modelbus.sync.actions import listings, prices, reviews, runs
 from modelbus.sync.actions.enrichment import enrich, reference_prices
 from modelbus.sync.actions.listings import Arrival
 from modelbus.sync.actions.metadata import Library
+from modelbus.sync.actions.refusals import Refusals
 from modelbus.sync.clients.answers import Delivery
 from modelbus.sync.clients.catalog import Directory
 from modelbus.sync.clients.entries import Fetched
@@ -81,6 +82,7 @@ class Intake:
         self._library = library
         self._terms = terms
         self._known = known
+        self.refusals = Refusals()
 
     async def take_in(self, run: Run, delivery: Delivery) -> None:
         """Ask the supplier, and bring the run to where the catalog is next or to its end; `delivery` shows what came.
@@ -97,6 +99,8 @@ class Intake:
         except FetchFailedError as error:
             await self._fail(run, error, delivery)
             return
+        finally:
+            self.refusals.note(run.supplier_id, delivery.refused)
         if answered.fetched is None and standing.base is not None:
             known = delivery.validators if delivery.pages else standing.validators or Validators()
             await self._leave(run, standing.base, known, answered.attempts)

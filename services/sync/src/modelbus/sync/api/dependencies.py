@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from modelbus.chassis.callers import Role
 from modelbus.sync.actions.metadata import Library
 from modelbus.sync.actions.probing import Prober
 from modelbus.sync.actions.replays import Replays
@@ -13,44 +12,32 @@ from modelbus.sync.clients.catalog import Directory
 from modelbus.sync.domain.suspicions import Thresholds
 
 
-class AdministratorOnlyError(Exception):
-    """A service asks for what only an administrator may have."""
-
-    code = "forbidden"
-
-
-def _directory(request: Request) -> Directory:
+async def _directory(request: Request) -> Directory:
     directory: Directory = request.app.state.directory
     return directory
 
 
-def _wake(request: Request) -> asyncio.Event:
+async def _wake(request: Request) -> asyncio.Event:
     wake: asyncio.Event = request.app.state.wake
     return wake
 
 
-def _prober(request: Request) -> Prober:
+async def _prober(request: Request) -> Prober:
     prober: Prober = request.app.state.prober
     return prober
 
 
-def _library(request: Request) -> Library:
+async def _library(request: Request) -> Library:
     library: Library = request.app.state.library
     return library
 
 
-def only_administrators(request: Request) -> None:
-    """Refuse a service's token, which the gate lets in below the runs for the sake of their listings."""
-    if not request.state.caller.may(Role.ADMIN):
-        raise AdministratorOnlyError("a service's token does not open this path")
-
-
-def _replays(request: Request) -> Replays:
+async def _replays(request: Request) -> Replays:
     replays: Replays = request.app.state.replays
     return replays
 
 
-def _usual_thresholds(request: Request) -> Thresholds:
+async def _usual_thresholds(request: Request) -> Thresholds:
     usual: Thresholds = request.app.state.thresholds
     return usual
 

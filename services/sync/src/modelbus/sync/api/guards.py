@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 from modelbus.sync.actions import guards as acting
 from modelbus.sync.api.dependencies import Known, UsualThresholds
 from modelbus.sync.domain.errors import SupplierNotFoundError
@@ -16,7 +16,7 @@ from modelbus.sync.domain.suspicions import Thresholds
 from modelbus.sync.store import guards
 
 
-def _known_supplier(supplier_id: UUID, known: Known) -> UUID:
+async def _known_supplier(supplier_id: UUID, known: Known) -> UUID:
     if known.supplier(supplier_id) is None:
         raise SupplierNotFoundError(supplier_id)
     return supplier_id

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 from modelbus.sync.actions import ignore_rules as acting
 from modelbus.sync.api.dependencies import Known
 from modelbus.sync.domain.errors import DanglingReferenceError

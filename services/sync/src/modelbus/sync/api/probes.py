@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from modelbus.chassis.service import Reading, Transaction
+from modelbus.chassis.transactions import Reading, Transaction
 from modelbus.sync.actions import token_probes as acting
 from modelbus.sync.actions.token_probes import Wanted
 from modelbus.sync.api.dependencies import Known, Looking

@@ -1,10 +1,8 @@
 """Which status each refusal of sync is answered with."""
 
-from modelbus.sync.api.dependencies import AdministratorOnlyError
 from modelbus.sync.domain import errors
 
 STATUSES: dict[type[Exception], int] = {
-    AdministratorOnlyError: 403,
     errors.RunNotFoundError: 404,
     errors.SupplierNotFoundError: 404,
     errors.ListingNotKeptError: 404,

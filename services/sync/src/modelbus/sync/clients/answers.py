@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from typing import Any
+from uuid import UUID
 
 import httpx
 import msgspec
@@ -39,6 +40,15 @@ class Answer:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedKey:
+    """A credential that the supplier did not accept."""
+
+    credential_id: UUID
+    generation: int
+    status: int
+
+
 @dataclass(slots=True)
 class Delivery:
     """What has come of one listing so far, page by page."""
@@ -50,6 +60,8 @@ class Delivery:
     declared: int | None = None
     """How many models the supplier says there are, if it says so."""
     first: Validators = field(default_factory=Validators)
+    refused: list[RefusedKey] = field(default_factory=list)
+    """With which credentials it was asked in vain."""
 
     @property
     def validators(self) -> Validators:
@@ -85,7 +97,9 @@ def check_status(answer: httpx.Response) -> None:
     if status == httpx.codes.OK:
         return
     if status in CREDENTIAL_REFUSALS:
-        raise CredentialRefusedError(f"answered {status} ({answer.reason_phrase})")
+        refused = CredentialRefusedError(f"answered {status} ({answer.reason_phrase})")
+        refused.status = status
+        raise refused
     if status == httpx.codes.TOO_MANY_REQUESTS:
         raise RateLimitedError(_retry_after_s(answer.headers.get("retry-after")))
     if answer.is_server_error:

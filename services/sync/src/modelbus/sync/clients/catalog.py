@@ -106,7 +106,7 @@ class Directory:
 
     def _open(self, record: CredentialRecord) -> OpenCredential | None:
         try:
-            return OpenCredential(record.name, self._vault.open(record.sealed))
+            return OpenCredential(record.name, self._vault.open(record.sealed), record.id, record.generation)
         except WrongMasterKeyError:
             log.error("a credential can't be opened", credential_id=str(record.id), name=record.name)  # noqa: TRY400
             return None

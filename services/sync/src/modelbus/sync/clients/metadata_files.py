@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from modelbus.chassis.carrier import Carrier
 from modelbus.sync.clients.answers import check_status, refuse_html, unpacked, validators_of
 from modelbus.sync.clients.guard import GuardedTransport
 from modelbus.sync.domain.errors import TransientError, UnusableAnswerError
@@ -73,7 +74,7 @@ class MetadataFiles:
 
     async def _ask(self, url: str, known: Validators) -> Fetched:
         # The transport looks at every address, also at those that redirects lead to.
-        carrier = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False)
+        carrier = Carrier(verify=self._tls, trust_env=False)
         client = httpx.AsyncClient(
             transport=GuardedTransport(carrier, is_local=self._limits.is_local),
             timeout=httpx.Timeout(self._limits.deadline_s, connect=self._limits.connect_s),

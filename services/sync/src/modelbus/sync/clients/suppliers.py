@@ -5,6 +5,7 @@ import ssl
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import httpx
 from tenacity import (
@@ -16,8 +17,9 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from modelbus.chassis.carrier import Carrier
 from modelbus.contracts.records import SupplierRecord
-from modelbus.sync.clients.answers import Answer, Delivery
+from modelbus.sync.clients.answers import Answer, Delivery, RefusedKey
 from modelbus.sync.clients.endpoint import Endpoint, Limits
 from modelbus.sync.clients.entries import Fetched
 from modelbus.sync.clients.flavours import Flavour
@@ -43,6 +45,8 @@ class OpenCredential:
 
     name: str
     secret: str
+    id: UUID | None = None
+    generation: int = 1
 
     def __repr__(self) -> str:
         return f"OpenCredential({self.name!r})"
@@ -81,7 +85,8 @@ class Suppliers:
             FetchFailedError: it can't be had; says why.
         """
         flavour = self._flavour_of(supplier)
-        ring, delivery = _Ring(credentials), delivery or Delivery()
+        delivery = delivery or Delivery()
+        ring = _Ring(credentials, delivery.refused)
         retrying = self._retrying(len(credentials))
         attempts = 0
         try:
@@ -145,7 +150,7 @@ class Suppliers:
     def _client(self, supplier: SupplierRecord) -> httpx.AsyncClient:
         # A client of its own per request: connections are pooled by address, and two suppliers may share one.
         timeout = httpx.Timeout(self._limits.read_s, connect=self._limits.connect_s)
-        carrier = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False)
+        carrier = Carrier(verify=self._tls, trust_env=False)
         guarded = GuardedTransport(carrier, is_local=supplier.is_local)
         return httpx.AsyncClient(transport=guarded, timeout=timeout, follow_redirects=False, trust_env=False)
 
@@ -167,8 +172,9 @@ async def _ask(flavour: Flavour, client: httpx.AsyncClient, endpoint: Endpoint, 
 class _Ring:
     """Whose turn it is: refused credentials are out, limited ones go behind the others."""
 
-    def __init__(self, credentials: Sequence[OpenCredential]) -> None:
+    def __init__(self, credentials: Sequence[OpenCredential], refused: list[RefusedKey]) -> None:
         self._turns = deque(credentials)
+        self._refused = refused
         self._limited: set[str] = set()
         self._refusals: list[str] = []
 
@@ -181,7 +187,10 @@ class _Ring:
         """Take the credential out; without another one that is the end."""
         if not self._turns:
             raise UnusableAnswerError(f"{error} to a request without credential") from error
-        self._refusals.append(f"credential '{self._turns.popleft().name}': {error}")
+        credential = self._turns.popleft()
+        self._refusals.append(f"credential '{credential.name}': {error}")
+        if credential.id is not None and error.status is not None:
+            self._refused.append(RefusedKey(credential.id, credential.generation, error.status))
         if not self._turns:
             raise UnusableAnswerError("no credential is accepted: " + "; ".join(self._refusals)) from error
         error.pause_s = 0.0

@@ -226,3 +226,6 @@ class RateLimitedError(TransientError):
 
 class CredentialRefusedError(TransientError):
     """The supplier does not accept this credential; another one may do."""
+
+    status: int | None = None
+    """What it answered; None where the credential can't even be sent."""

@@ -15,6 +15,7 @@ from modelbus.catalog.store.tables.labels import capabilities, categories, heard
 from modelbus.catalog.store.tables.listings import applied_listings
 from modelbus.catalog.store.tables.models import models, sources
 from modelbus.catalog.store.tables.prices import charge_prices, cost_prices, price_schedules
+from modelbus.catalog.store.tables.refusals import credential_refusals
 from modelbus.catalog.store.tables.routing import (
     chain_steps,
     chains,
@@ -22,6 +23,9 @@ from modelbus.catalog.store.tables.routing import (
     complexity_routings,
     scope_models,
     scopes,
+    split_arms,
+    split_shadows,
+    splits,
     strategies,
     strategy_models,
 )
@@ -56,6 +60,7 @@ __all__ = [
     "consumers",
     "cost_prices",
     "credential_models",
+    "credential_refusals",
     "credentials",
     "health_claims",
     "heard_usage",
@@ -72,6 +77,9 @@ __all__ = [
     "sessions",
     "signing_keys",
     "sources",
+    "split_arms",
+    "split_shadows",
+    "splits",
     "strategies",
     "strategy_models",
     "suppliers",

@@ -1,4 +1,4 @@
-"""Chains, complexity routing, cost strategies and scopes: what refers to models and sources."""
+"""Chains, splits, complexity routing, cost strategies and scopes: what refers to models and sources."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -32,6 +32,44 @@ chain_steps = sa.Table(
 )
 sa.Index("ix_chain_steps_model_id", chain_steps.c.model_id)
 sa.Index("ix_chain_steps_source_id", chain_steps.c.source_id)
+
+splits = sa.Table(
+    "splits",
+    metadata,
+    key(),
+    text("name"),
+    text("description", nullable=True),
+    flag("is_active"),
+    text("sticky_by"),
+    *life(),
+)
+unique_while_it_lives(splits, "name")
+
+split_arms = sa.Table(
+    "split_arms",
+    metadata,
+    refers("split_id", "splits", is_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    text("name"),
+    refers("model_id", "models"),
+    refers("source_id", "sources", nullable=True),
+    number("weight"),
+)
+sa.Index("ix_split_arms_model_id", split_arms.c.model_id)
+sa.Index("ix_split_arms_source_id", split_arms.c.source_id)
+
+split_shadows = sa.Table(
+    "split_shadows",
+    metadata,
+    refers("split_id", "splits", is_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    text("name"),
+    refers("model_id", "models"),
+    refers("source_id", "sources", nullable=True),
+    sa.Column("percent", sa.Double, nullable=False),
+)
+sa.Index("ix_split_shadows_model_id", split_shadows.c.model_id)
+sa.Index("ix_split_shadows_source_id", split_shadows.c.source_id)
 
 complexity_routings = sa.Table(
     "complexity_routings",

@@ -60,6 +60,7 @@ credentials = sa.Table(
     time("state_until", nullable=True),
     sa.Column("generation", sa.Integer, nullable=False, server_default="1"),
     time("last_used_at", nullable=True),
+    time("state_since", nullable=True),
 )
 unique_while_it_lives(credentials, "supplier_id", "name")
 sa.Index(

@@ -1,0 +1,79 @@
+"""What a follower has heard of and not applied: changes by revision, their traces, and the gaps between them."""
+
+from time import monotonic
+
+from modelbus.contracts.feed import Change
+
+GAP_S = 0.1
+
+
+class Backlog:
+    """Changes that wait for those before them, or for their turn."""
+
+    def __init__(self) -> None:
+        self.head = 0
+        """The newest revision that was heard of, applied or not."""
+        self._changes: dict[int, Change] = {}
+        self._traces: dict[int, str] = {}
+        """The traces that changes belong to, where they belong to any."""
+        self._gap_since: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    @property
+    def is_gap_old(self) -> bool:
+        """Tell whether a change is missing for so long that it must be asked for."""
+        return self._gap_since is not None and monotonic() - self._gap_since > GAP_S
+
+    def add(self, change: Change, trace_parent: str | None) -> None:
+        """Keep a change that was heard."""
+        self._changes[change.revision] = change
+        if trace_parent is not None:
+            self._traces[change.revision] = trace_parent
+
+    def hear_of(self, head: int, applied: int) -> bool:
+        """Note how far the truth is; answer whether something is missing from now on."""
+        self.head = max(self.head, head)
+        if self.head > applied and self._gap_since is None:
+            self._gap_since = monotonic()
+            return True
+        return False
+
+    def has_next(self, applied: int) -> bool:
+        """Tell whether a change follows without a gap."""
+        return applied + 1 in self._changes
+
+    def take(self, applied: int, most: int) -> list[Change]:
+        """Take out what follows without a gap, so many at most."""
+        run: list[Change] = []
+        while len(run) < most and (change := self._changes.pop(applied + len(run) + 1, None)) is not None:
+            run.append(change)
+        return run
+
+    def take_cause(self, changes: list[Change]) -> str | None:
+        """Take out the trace that the first of the changes belongs to which belongs to any."""
+        if not self._traces:
+            return None
+        causes = [cause for each in changes if (cause := self._traces.pop(each.revision, None))]
+        if not self._changes:
+            self._traces.clear()
+        return next(iter(causes), None)
+
+    def settle(self, applied: int) -> None:
+        """Forget what is known by now; what is only waiting for its turn is no gap."""
+        if self._changes and max(self._changes) <= applied:
+            self._changes.clear()
+        is_gap = self.head > applied and not self.has_next(applied)
+        self._gap_since = (self._gap_since or monotonic()) if is_gap else None
+
+    def close_gap(self) -> None:
+        """Note that all was asked for."""
+        self._gap_since = None
+
+    def begin_anew(self, revision: int, *, is_same_epoch: bool) -> None:
+        """Go on from a snapshot; what was heard in another epoch bears numbers that mean something else now."""
+        self.head = revision
+        self._changes = {number: each for number, each in self._changes.items() if is_same_epoch and number > revision}
+        self._traces.clear()
+        self._gap_since = None

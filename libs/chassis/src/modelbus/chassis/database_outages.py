@@ -1,0 +1,31 @@
+"""What the absence of PostgreSQL looks like, bare as its driver tells it and wrapped by SQLAlchemy."""
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+OUTAGES: tuple[type[Exception], ...] = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    InterfaceError,
+    OperationalError,
+    PoolTimeoutError,
+)
+
+TRY_AGAIN_STATES = ("40001", "40P01", "55P03", "57014")
+"""PostgreSQL's states for a transaction that another one was in the way of: serialisation, deadlock, time-outs."""
+OUTAGE_STATES = (*TRY_AGAIN_STATES, "08", "53", "57P", "25006")
+"""These, and its classes for lost connections, lack of resources, and a server that stops, starts, or only reads.
+
+https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether the error means that the database is away or takes nothing now."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, OUTAGES)
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(OUTAGE_STATES) or isinstance(error, OUTAGES)

@@ -1,0 +1,87 @@
+"""What becomes of a message that could not be handled: it is told again later, or parked after too many failures."""
+
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from nats.aio.msg import Msg
+from pydantic import ValidationError
+
+from modelbus.chassis.logs import logger
+from modelbus.chassis.outages import is_outage
+from modelbus.chassis.parking import Parking
+from modelbus.contracts.bus import Consumer
+from modelbus.contracts.envelope import Envelope
+
+LONGEST_RETRY_S = 60.0
+LONGEST_OUTAGE_TRIES = 5
+"""During an outage the delay grows no further than to that of the fifth try, so that its end is noticed soon."""
+_PARKING_TRIES = 3
+
+log = logger(__name__)
+
+
+class Settling:
+    """Settles the messages of one consumer that failed."""
+
+    def __init__(self, consumer: Consumer, parking: Parking) -> None:
+        self._consumer = consumer
+        self._parking = parking
+        self._failures: dict[UUID, int] = {}
+        """Failures per event that were its own; deliveries during an outage do not count."""
+
+    def forgive(self, event_ids: Iterable[UUID]) -> None:
+        """Forget the failures of events that are done with."""
+        for event_id in event_ids:
+            self._failures.pop(event_id, None)
+
+    async def wait(self, message: Msg) -> None:
+        """Have it told again: an outage is not the message's fault, it may come again as often as it takes."""
+        deliveries = message.metadata.num_delivered or 1
+        await message.nak(delay=retry_delay_s(min(deliveries, LONGEST_OUTAGE_TRIES)))
+
+    async def fail(self, message: Msg, envelope: Envelope, error: Exception) -> None:
+        """Have it told again, later each time, until it has failed too often by itself; then park it."""
+        if isinstance(error, ValidationError):
+            await self.park(message, envelope, f"body does not parse: {error}", tries=1)
+            return
+        if is_outage(error):
+            deliveries = message.metadata.num_delivered
+            log.warning("event waits for an outage to end", error=repr(error), deliveries=deliveries)
+            await self.wait(message)
+            return
+        tries = self._failures[envelope.id] = self._failures.get(envelope.id, 0) + 1
+        if tries >= self._consumer.max_tries:
+            log.error("event is parked", tries=tries, exc_info=error)
+            await self.park(message, envelope, repr(error), tries=tries)
+        else:
+            log.warning("event is retried", error=repr(error), tries=tries, exc_info=error)
+            await message.nak(delay=retry_delay_s(tries))
+
+    async def park(self, message: Msg, envelope: Envelope | None, reason: str, *, tries: int) -> None:
+        """Keep it for an administrator; while that can't be, it is told again."""
+        try:
+            await self._parking.park(
+                consumer=self._consumer.durable,
+                subject=message.subject,
+                headers=dict(message.headers or {}),
+                body=message.data,
+                reason=reason,
+                tries=tries,
+                event_id=envelope.id if envelope else None,
+                parked_at=datetime.now(UTC),
+            )
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            await message.nak(delay=retry_delay_s(_PARKING_TRIES))
+        else:
+            self.forgive([] if envelope is None else [envelope.id])
+            await message.ack()
+
+
+def retry_delay_s(tries: int) -> float:
+    """Answer how long to wait before the next delivery: doubling from 0.2 s to 60 s, with jitter."""
+    longest = min(LONGEST_RETRY_S, 0.2 * 2.0**tries)
+    return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load

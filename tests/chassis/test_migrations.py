@@ -1,0 +1,255 @@
+"""A migration runs while the previous version serves: it waits briefly, breaks nothing that serves, or does nothing."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from io import StringIO
+from typing import Any
+
+import asyncpg
+import pytest
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+
+from modelbus.chassis import migrations
+from modelbus.chassis.entry import TryAgainError, run
+from modelbus.chassis.migrations import migrate, script_directory
+from running import eventually
+from servers import Databases, FreshDatabase
+
+SERVICES = ("catalog", "sync", "integrity")
+UNRULED = {("catalog", "0004"), ("integrity", "0002")}
+"""What was made before there was a version to be upgraded from."""
+
+BREAKING = {
+    "drops a table": r"DROP TABLE",
+    "drops a column": r"DROP COLUMN",
+    "renames": r"\bRENAME\b",
+    "changes a type": r"ALTER COLUMN \S+ (SET DATA )?TYPE",
+    "demands a value that the previous version does not write": r"ALTER COLUMN \S+ SET NOT NULL",
+    "adds a column that the previous version does not fill": r"ADD COLUMN (?!.*\bDEFAULT\b|.*\bGENERATED\b).*NOT NULL",
+}
+"""What the previous version, which still serves, does not survive."""
+
+
+def breakages(sql: str) -> list[str]:
+    return [what for what, pattern in BREAKING.items() if re.search(pattern, sql, re.IGNORECASE)]
+
+
+def sql_of(service: str, revision: str, before: str) -> str:
+    """Answer what the revision does, as SQL, without a database."""
+    script, written = script_directory(f"modelbus.{service}"), StringIO()
+
+    def upgrade(_revision: Any, _context: Any) -> Any:
+        return script._upgrade_revs(revision, before)
+
+    with EnvironmentContext(
+        Config(), script, fn=upgrade, as_sql=True, starting_rev=before, destination_rev=revision
+    ) as environment:
+        environment.configure(dialect_name="postgresql", output_buffer=written, version_table_schema=service)
+        environment.run_migrations()
+    return written.getvalue()
+
+
+def later_revisions() -> list[tuple[str, str, str]]:
+    """Answer service, revision and the one before, of all but first revisions, which nobody is upgraded from."""
+    scripts = [(service, script_directory(f"modelbus.{service}")) for service in SERVICES]
+    return [
+        (service, each.revision, each.down_revision)
+        for service, script in scripts
+        for each in script.walk_revisions()
+        if isinstance(each.down_revision, str) and (service, each.revision) not in UNRULED
+    ]
+
+
+@pytest.mark.parametrize(("service", "revision", "before"), later_revisions())
+def test_a_revision_breaks_nothing_that_serves_unless_it_ends_what_an_earlier_one_began(
+    service: str, revision: str, before: str
+) -> None:
+    found = breakages(sql_of(service, revision, before))
+    module = script_directory(f"modelbus.{service}").get_revision(revision).module
+    began = getattr(module, "contracts", None)
+
+    if began is not None:
+        assert found, "a revision that takes nothing away ends nothing"
+        assert began < revision
+        return
+    assert found == [], f"add first; take away in a later release, marked `contracts = '{revision}'`"
+
+
+@pytest.mark.parametrize(
+    ("sql", "count"),
+    [
+        ("ALTER TABLE sync.runs DROP COLUMN note", 1),
+        ("DROP TABLE sync.runs", 1),
+        ("ALTER TABLE sync.runs RENAME note TO remark", 1),
+        ("ALTER TABLE sync.runs ALTER COLUMN note TYPE INTEGER", 1),
+        ("ALTER TABLE sync.runs ALTER COLUMN note SET NOT NULL", 1),
+        ("ALTER TABLE sync.runs ADD COLUMN note TEXT NOT NULL", 1),
+        ("ALTER TABLE sync.runs ADD COLUMN note TEXT DEFAULT '' NOT NULL", 0),
+        ("ALTER TABLE sync.runs ADD COLUMN note TEXT", 0),
+        ("CREATE TABLE sync.notes (note TEXT NOT NULL)", 0),
+        ("DROP INDEX sync.ix_runs_note", 0),
+    ],
+)
+def test_what_the_previous_version_does_not_survive_is_told_from_what_it_does(sql: str, count: int) -> None:
+    assert len(breakages(sql)) == count
+
+
+@pytest.fixture
+async def behind(databases: Databases) -> AsyncIterator[Callable[[str], Awaitable[FreshDatabase]]]:
+    """What answers a database in which a service is one revision behind."""
+    async with databases.fresh() as database:
+
+        async def made(service: str) -> FreshDatabase:
+            connection = await asyncpg.connect(database.superuser())
+            await connection.execute(f"DROP SCHEMA {service} CASCADE; CREATE SCHEMA {service} AUTHORIZATION {service}")
+            await connection.close()
+            await brought(database, service, to=one_before_head(service))
+            return database
+
+        yield made
+
+
+def one_before_head(service: str) -> str:
+    script = script_directory(f"modelbus.{service}")
+    before = script.get_revision("head").down_revision
+    assert isinstance(before, str)
+    return before
+
+
+async def brought(database: FreshDatabase, service: str, **terms: Any) -> None:
+    await asyncio.to_thread(migrate, f"modelbus.{service}", database.url(service), service, **terms)
+
+
+async def state(connection: "asyncpg.Connection[Any]", service: str) -> tuple[str, set[tuple[str, str]]]:
+    """Answer the revision, and every column."""
+    columns = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = $1"
+    revision = await connection.fetchval(f"SELECT version_num FROM {service}.alembic_version")
+    return revision, {(row[0], row[1]) for row in await connection.fetch(columns, service)}
+
+
+async def lock(connection: "asyncpg.Connection[Any]", service: str) -> None:
+    """Hold what every migration needs in the end, when all else of it is done."""
+    await connection.execute(f"LOCK TABLE {service}.alembic_version IN SHARE MODE")
+
+
+async def test_a_migration_that_others_are_in_the_way_of_gives_up_and_leaves_nothing_half_done(
+    behind: Callable[[str], Awaitable[FreshDatabase]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr(migrations, "PAUSE_S", 0.02)
+    database = await behind("catalog")
+    holder = await asyncpg.connect(database.superuser())
+    before = await state(holder, "catalog")
+    async with holder.transaction():
+        await lock(holder, "catalog")
+        with pytest.raises(TryAgainError, match=r"catalog is not migrated, and as it was: for 0\.3 s"):
+            await brought(database, "catalog", wait_s=0.3)
+        assert await state(holder, "catalog") == before
+
+        waiting = asyncio.create_task(brought(database, "catalog"))
+        await eventually(partial(is_waiting, holder))
+    await waiting
+
+    assert (await state(holder, "catalog"))[0] == script_directory("modelbus.catalog").get_current_head()
+    await holder.close()
+
+
+async def is_waiting(connection: "asyncpg.Connection[Any]") -> bool:
+    database = "SELECT oid FROM pg_database WHERE datname = current_database()"
+    waits = f"SELECT count(*) FROM pg_locks WHERE NOT granted AND database = ({database})"
+    return bool(await connection.fetchval(waits))
+
+
+async def test_a_statement_that_takes_too_long_is_given_up_with_the_name_of_the_setting(
+    behind: Callable[[str], Awaitable[FreshDatabase]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_TIMEOUT_MS", 60_000)
+    database = await behind("sync")
+    holder = await asyncpg.connect(database.superuser())
+    async with holder.transaction():
+        await holder.execute("LOCK TABLE sync.alembic_version")
+        with pytest.raises(TryAgainError, match="MODELBUS_MIGRATION_STATEMENT_S"):
+            await brought(database, "sync", statement_s=0.1)
+    await holder.close()
+
+
+def test_a_step_that_can_not_be_done_now_ends_with_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def migrate() -> None:
+        raise TryAgainError("the tables are locked")
+
+    monkeypatch.setattr("sys.argv", ["modelbus-x", "migrate"])
+
+    assert run("modelbus-x", migrate=migrate) == 75
+    assert capsys.readouterr().err == "modelbus-x: the tables are locked\n"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_what_the_previous_version_writes_and_reads_goes_on_during_and_after_the_migration(
+    behind: Callable[[str], Awaitable[FreshDatabase]], service: str
+) -> None:
+    database = await behind(service)
+    serving = await asyncpg.connect(database.url(service))
+    _, columns = await state(serving, service)
+    write = await serving.prepare(await insertion(serving, service))
+    reads = [await serving.prepare(query) for query in all_columns(service, columns)]
+    rounds, is_over = 0, False
+
+    async def serve() -> None:
+        nonlocal rounds
+        while not is_over:
+            await write.fetch()
+            for read in reads:
+                await read.fetch()
+            rounds += 1
+
+    task = asyncio.create_task(serve())
+    await eventually(lambda: task.done() or rounds > 3)
+    await brought(database, service)
+    after = rounds
+    await eventually(lambda: task.done() or rounds > after + 3)
+    is_over = True
+    await task
+
+    assert (await state(serving, service))[0] == script_directory(f"modelbus.{service}").get_current_head()
+    assert await serving.fetchval(f"SELECT count(*) FROM {service}.{TABLES[service]}") >= rounds
+    await serving.close()
+
+
+TABLES = {"catalog": "models", "sync": "runs", "integrity": "records"}
+VALUES = {
+    "uuid": "gen_random_uuid()",
+    "text": "gen_random_uuid()::text",
+    "bool": "false",
+    "int4": "1",
+    "int8": "1",
+    "numeric": "1",
+    "jsonb": "'[]'",
+    "timestamptz": "now()",
+    "_text": "'{}'",
+}
+
+
+async def insertion(connection: "asyncpg.Connection[Any]", service: str) -> str:
+    """Answer what writes a row, naming only what the present columns demand."""
+    demanded = await connection.fetch(
+        "SELECT column_name, udt_name FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2 "
+        "AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO' ORDER BY 1",
+        service,
+        TABLES[service],
+    )
+    names, values = ", ".join(row[0] for row in demanded), ", ".join(VALUES[row[1]] for row in demanded)
+    return f"INSERT INTO {service}.{TABLES[service]} ({names}) VALUES ({values})"
+
+
+def all_columns(service: str, columns: set[tuple[str, str]]) -> list[str]:
+    """Answer a query of each table by all of its columns, as a mapped class asks."""
+    tables = sorted({table for table, _ in columns} - {"alembic_version"})
+    return [
+        f"SELECT {', '.join(sorted(column for of, column in columns if of == table))} FROM {service}.{table} LIMIT 1"
+        for table in tables
+    ]

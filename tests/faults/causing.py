@@ -1,0 +1,254 @@
+"""Faults: each is caused on a rig under load, and answers when it was over."""
+
+import asyncio
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+import httpx
+import openai
+
+from faults.backups import Backup
+from faults.ledger import Ledger
+from faults.load import Load, ask
+from faults.rig import CATALOGS, Rig
+from faults.watching import steady
+from faults.wires import Fault as Broken
+from modelbus.chassis.ids import new_id
+from modelbus.contracts.bus import CONSUMERS, HEALTH, SYNC, USAGE
+from modelbus.contracts.envelope import Envelope
+from running import eventually
+
+LASTS_S = 6.0
+"""Of freezes and bad wires: longer than anybody takes silence for nothing."""
+POISONED = (SYNC, USAGE, HEALTH)
+POISON = b'{"requests": []}'
+"""A body that none of those events has."""
+LISTED = "openrouter"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a fault happens."""
+
+    rig: Rig
+    load: Load
+    ledger: Ledger
+
+
+type Cause = Callable[[Scene], Awaitable[float]]
+"""Answers when what was broken was no longer broken (monotonic); for what was killed, when it was killed."""
+
+
+def killed(*processes: str) -> Cause:
+    """Kill processes; the launcher starts them again."""
+
+    async def cause(scene: Scene) -> float:
+        began = time.monotonic()
+        await scene.rig.crash(*processes)
+        return began
+
+    return cause
+
+
+def frozen(*processes: str) -> Cause:
+    """Stop processes in the middle of whatever they do, and let them go on later."""
+
+    async def cause(scene: Scene) -> float:
+        scene.rig.freeze(*processes)
+        try:
+            await for_a_while()
+        finally:
+            scene.rig.thaw(*processes)
+        return time.monotonic()
+
+    return cause
+
+
+async def relay_killed(scene: Scene) -> float:
+    """Kill the catalog that tells the outbox."""
+    return await killed(await scene.rig.leader())(scene)
+
+
+async def follower_killed(scene: Scene) -> float:
+    """Kill the catalog that does not."""
+    leader = await scene.rig.leader()
+    return await killed(*(each for each in CATALOGS if each != leader))(scene)
+
+
+async def relay_frozen(scene: Scene) -> float:
+    """Freeze it until the other one tells, and then some."""
+    leader = await scene.rig.leader()
+    [other] = (each for each in CATALOGS if each != leader)
+    scene.rig.freeze(leader)
+    try:
+        await eventually(lambda: scene.rig.leads(other), within_s=45)
+        await for_a_while(2.0)
+    finally:
+        scene.rig.thaw(leader)
+    return time.monotonic()
+
+
+def broken(server: str, how: Broken) -> Cause:
+    """Let the wires to a server fail."""
+
+    async def cause(scene: Scene) -> float:
+        await scene.rig.strike(server, how)
+        try:
+            await for_a_while()
+        finally:
+            await scene.rig.mend()
+        return time.monotonic()
+
+    return cause
+
+
+async def wiped(scene: Scene) -> float:
+    """Have NATS lose everything that it stored."""
+    rig, before, began = scene.rig, scene.rig.endpoints["pids"]["nats"], time.monotonic()
+    rig.signal("nats", signal.SIGKILL)
+    shutil.rmtree(rig.home / "nats" / "jetstream")
+    await eventually(lambda: rig.endpoints["pids"]["nats"] != before, within_s=30)
+    return began
+
+
+async def consumers_deleted(scene: Scene) -> float:
+    """Delete every durable consumer."""
+    async with scene.rig.bus() as client:
+        for consumer in CONSUMERS:
+            await client.jetstream().delete_consumer(consumer.stream.name, consumer.durable)
+    return time.monotonic()
+
+
+async def poisoned(scene: Scene) -> float:
+    """Put on each stream with many hearers a message that none of them can read."""
+    async with scene.rig.bus() as client:
+        for stream in POISONED:
+            event = stream.events[0]
+            headers = Envelope(
+                id=new_id(), type=event.type, source=f"/modelbus/{stream.teller}", time=datetime.now(UTC), data=b""
+            ).headers()
+            await client.jetstream().publish(event.type, POISON, stream=stream.name, headers=headers)
+    return time.monotonic()
+
+
+def parked_by_poison() -> Counter[str]:
+    """Answer who parks one of those messages."""
+    return Counter(
+        consumer.durable
+        for consumer in CONSUMERS
+        for stream in POISONED
+        if consumer.stream is stream and stream.events[0] in consumer.events
+    )
+
+
+async def node_killed(scene: Scene) -> float:
+    """Kill the node that leads the catalog's stream."""
+    return await killed(await _leading_node(scene.rig))(scene)
+
+
+async def node_frozen(scene: Scene) -> float:
+    """Freeze it."""
+    return await frozen(await _leading_node(scene.rig))(scene)
+
+
+async def configuration_restored(scene: Scene) -> float:
+    """Put back a configuration that was written a moment ago."""
+    catalog = scene.rig.http("catalog")
+    document = await catalog.get("/api/v1/export", params={"secrets": "master"}, timeout=60)
+    assert document.status_code == httpx.codes.OK, document.text
+    await steady(scene.load)
+    answer = await catalog.post("/api/v1/restore", content=document.content, params={"replace": "true"}, timeout=60)
+    assert answer.is_success, answer.text
+    scene.load.forget()
+    scene.ledger.is_restored = True
+    return time.monotonic()
+
+
+async def database_restored(scene: Scene) -> float:
+    """Put a backup of PostgreSQL in place of what it holds now."""
+    epoch = (await scene.ledger.head())["epoch"]
+    backup = await asyncio.to_thread(Backup.of, scene.rig.home, scene.rig.endpoints["postgres"])
+    await steady(scene.load)
+    before, began = scene.rig.endpoints["pids"]["postgres"], time.monotonic()
+    backup.put_in_place(before)
+    scene.ledger.is_restored = True
+    await eventually(lambda: scene.rig.endpoints["pids"]["postgres"] != before, within_s=30)
+    await eventually(lambda: _is_in_another_epoch(scene.ledger, epoch), within_s=60)
+    for teller in ("sync", "integrity"):
+        await eventually(partial(scene.rig.leads, teller), within_s=60)
+    # What was committed before a relay had noticed is not told as an event, runs of sync among it.
+    await steady(scene.load)
+    scene.load.forget()
+    return began
+
+
+async def router_alone(scene: Scene) -> float:
+    """Freeze everything that a router needs, and kill it: it serves from what it has kept."""
+    rig, others = scene.rig, ("catalog", "catalog-2", "sync", "integrity", "nats", "postgres")
+    await eventually((rig.home / "state" / "router" / "catalog.snapshot").exists)
+    rig.freeze(*others)
+    try:
+        await rig.crash("router")
+        async with rig.caller("router") as client:
+            await eventually(lambda: _answers(client), within_s=40)
+        assert (await rig.http("router").get("/api/v1/cache")).json()["is_stale"]
+    finally:
+        rig.thaw(*others)
+    return time.monotonic()
+
+
+async def killed_in_a_listing(scene: Scene) -> float:
+    """Kill sync and both catalogs while a listing is read and applied: it is applied once, whole."""
+    rig, sync = scene.rig, scene.rig.http("sync")
+    supplier = (await rig.supplier(LISTED))["id"]
+    await rig.control(LISTED, "listing", {"recording": "2025-04-23"})
+    run_id = (await rig.http("catalog").post(f"/api/v1/suppliers/{supplier}/sync")).json()["run_id"]
+    scene.load.runs.add(run_id)
+
+    async def run_is(*statuses: str) -> dict[str, object] | None:
+        answer = await sync.get(f"/api/v1/runs/{run_id}")
+        run: dict[str, object] = answer.json()
+        return run if answer.status_code == httpx.codes.OK and run["status"] in statuses else None
+
+    await eventually(lambda: run_is("fetching", "fetched", "applied"), within_s=30)
+    began = time.monotonic()
+    await rig.crash(*CATALOGS, "sync")
+    await rig.ready("sync")
+    run = await eventually(lambda: run_is("applied"), within_s=60)
+    await rig.control(LISTED, "listing", {"recording": "2024-11-10"})
+    assert (run["listed_count"], run["added"]) == (302, 157)
+    return began
+
+
+async def for_a_while(seconds: float = LASTS_S) -> None:
+    """Let a fault last."""
+    until = time.monotonic() + seconds
+    await eventually(lambda: time.monotonic() >= until, within_s=seconds + 5)
+
+
+async def _is_in_another_epoch(ledger: Ledger, epoch: str) -> bool:
+    try:
+        return bool((await ledger.head())["epoch"] != epoch)
+    except httpx.HTTPError as error:
+        raise OSError(repr(error)) from error
+
+
+async def _leading_node(rig: Rig) -> str:
+    async with rig.bus() as client:
+        found = (await client.jetstream().stream_info("CATALOG")).cluster
+    assert found is not None
+    return str(found.leader)
+
+
+async def _answers(client: openai.AsyncOpenAI) -> bool:
+    try:
+        await ask(client, "default-chat", is_stream=False)
+    except openai.APIConnectionError:
+        return False
+    return True

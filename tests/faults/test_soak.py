@@ -1,0 +1,71 @@
+"""Faults at random, one after another on one system: after each the ledger is exact, and memory stays flat.
+
+It takes minutes, so it is run by itself: `make faults MINUTES=60`. A run says its seed, and `SEED=` repeats it.
+"""
+
+import os
+import time
+from random import Random, SystemRandom
+
+import pytest
+
+from faults import causing
+from faults.known import FAULTS, Fault
+from faults.memory import Memory, is_flat, remembering
+from faults.stage import Stage
+from faults.trial import trial
+
+pytestmark = pytest.mark.system
+
+MINUTES = float(os.environ.get("MINUTES") or 0)
+RESTORES = (causing.configuration_restored, causing.database_restored)
+"""They change the truth itself: after them the ledger compares less."""
+CHOSEN = tuple(fault for fault in FAULTS if fault.nodes == 1 and fault.cause not in RESTORES)
+
+
+def chosen(seed: int, count: int) -> list[Fault]:
+    """Answer the faults of a seed, in their order; each of them is met before one is met again."""
+    chance, found = Random(seed), list[Fault]()
+    while len(found) < count:
+        found += chance.sample(CHOSEN, len(CHOSEN))
+    return found[:count]
+
+
+@pytest.mark.skipif(not MINUTES, reason="it takes minutes: make faults MINUTES=3")
+@pytest.mark.timeout(60 * MINUTES + 600)
+async def test_faults_at_random_lose_nothing_and_memory_stays_flat(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = int(os.environ.get("SEED") or SystemRandom().randrange(10**6))
+    rig, ledger = await stage.on(1)
+    until, number = time.monotonic() + 60 * MINUTES, 0
+    async with remembering(rig) as memory:
+        while time.monotonic() < until:
+            fault = chosen(seed, number + 1)[number]
+            number += 1
+            with capsys.disabled():
+                print(f"SEED={seed} {number}: {fault.name}", flush=True)  # noqa: T201 - for who has to repeat it
+            await trial(rig, ledger, fault)
+    with capsys.disabled():
+        print(f"SEED={seed}: {number} faults; {told(memory)}", flush=True)  # noqa: T201 - the same
+
+    assert memory.growing() == {}, f"SEED={seed}"
+
+
+def told(memory: Memory) -> str:
+    """Say what the process of each service that lived longest held, at first and at last."""
+    longest: dict[str, list[float]] = {}
+    for (service, _), sizes in memory.sizes.items():
+        longest[service] = max(longest.get(service, []), sizes, key=len)
+    return ", ".join(f"{name} {sizes[0]:.0f} to {sizes[-1]:.0f} MB" for name, sizes in sorted(longest.items()) if sizes)
+
+
+def test_a_seed_is_always_the_same_faults_and_another_is_others() -> None:
+    assert chosen(7, 30) == chosen(7, 40)[:30]
+    assert chosen(7, 30) != chosen(8, 30)
+    assert {fault.name for fault in chosen(7, len(CHOSEN))} == {fault.name for fault in CHOSEN}
+
+
+@pytest.mark.parametrize(("before", "after", "flat"), [(100, 100, True), (100, 126, True), (100, 130, False)])
+def test_growth_is_told_from_what_comes_and_goes(before: float, after: float, *, flat: bool) -> None:
+    assert is_flat(before, after) == flat

@@ -1,0 +1,76 @@
+"""Answers that go out in one step, and callers whose connection tells that they have left."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from modelbus.chassis.connections import CALLER, Connection
+from router.routers import RunningRouter
+from router.test_hostile_clients import a_request, one_answer, wire
+from running import serving
+
+
+class Echo:
+    """An application that answers in one step, with the headers that it is given, and keeps what came of it."""
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes = b"whole") -> None:
+        self._headers = [*headers, (b"content-length", b"%d" % len(body))]
+        self._body = body
+        self.outcomes: list[Any] = []
+
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        connection: Connection = scope["extensions"][CALLER]
+        try:
+            self.outcomes.append(connection.answer(200, self._headers, self._body))
+        except ValueError as error:
+            self.outcomes.append(str(error))
+        if self.outcomes[-1] is not True:
+            await send({"type": "http.response.start", "status": 500, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+
+
+async def test_answers_of_one_step_follow_one_another_on_a_connection() -> None:
+    app = Echo()
+    async with serving(app) as url, wire(url) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 3)
+        answers = [await one_answer(reader) for _ in range(3)]
+
+    assert [(head[:15], body) for head, body in answers] == [(b"HTTP/1.1 200 OK", b"whole")] * 3
+    assert all(b"\r\ndate: " in head for head, _ in answers)
+    assert app.outcomes == [True] * 3
+
+
+async def test_a_connection_that_is_to_be_closed_is_answered_by_the_server() -> None:
+    app = Echo()
+    async with serving(app) as url, wire(url) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        head = await reader.read()
+
+    assert app.outcomes == [False]
+    assert head.startswith(b"HTTP/1.1 500 ")
+    assert b"connection: close" in head
+
+
+@pytest.mark.parametrize("forged", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb"])
+async def test_a_header_that_would_forge_others_is_not_sent(forged: bytes) -> None:
+    app = Echo([(b"x-said", forged)])
+    async with serving(app) as url, wire(url) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        head, _ = await one_answer(reader)
+
+    assert app.outcomes == ["a header of the answer holds a line break"]
+    assert head.startswith(b"HTTP/1.1 500 ")
+
+
+async def test_a_caller_that_asks_ahead_gets_its_answers_in_turn(router: RunningRouter) -> None:
+    async with wire(router.url) as (reader, writer):
+        writer.write(a_request() * 3)
+        async with asyncio.timeout(10):
+            answers = [await one_answer(reader) for _ in range(3)]
+
+    assert [head[:12] for head, _ in answers] == [b"HTTP/1.1 200"] * 3
