@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from modelbus.chassis.carrier import Carrier
+from modelbus.chassis.trust import trusted
 
 
 class Vanished(httpcore.AsyncNetworkBackend):
@@ -23,7 +24,7 @@ class Vanished(httpcore.AsyncNetworkBackend):
 
 
 def carrying(found: socket.socket | None) -> httpx.AsyncClient:
-    carrier = Carrier(trust_env=False)
+    carrier = Carrier()
     carrier._pool = httpcore.AsyncConnectionPool(network_backend=Vanished(found))
     return httpx.AsyncClient(transport=carrier, trust_env=False)
 
@@ -32,6 +33,12 @@ async def test_a_connection_that_is_reset_as_soon_as_it_stands_is_an_outage_and_
     async with carrying(None) as client:
         with pytest.raises(httpx.ConnectError, match="reset"):
             await client.get("http://127.0.0.1:9/")
+
+
+def test_all_clients_share_what_they_believe() -> None:
+    first, second = Carrier(), Carrier()
+
+    assert first._pool._ssl_context is second._pool._ssl_context is trusted()
 
 
 async def test_a_fault_of_ours_stays_one() -> None:

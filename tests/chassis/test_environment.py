@@ -76,6 +76,12 @@ def test_a_user_without_a_password_is_refused() -> None:
         BusSettings(nats_user="sync").access()
 
 
+@pytest.mark.parametrize("url", ["ws://one:80", "nats://one:4222,wss://two:443"])
+def test_a_websocket_is_refused_by_name(url: str) -> None:
+    with pytest.raises(ValueError, match="MODELBUS_NATS_URL: must begin with nats:// or tls://"):
+        BusSettings(nats_url=url).access()
+
+
 def test_credentials_of_the_url_do_not_stay_in_it() -> None:
     access = BusSettings(nats_url="nats://sync:p%40ss@one:4222,nats://sync:p%40ss@two:4222").access()
 

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from builders import an_event
 from modelbus.catalog.store.tables import parking
-from modelbus.chassis import problems
+from modelbus.chassis import database_problems, problems
 from modelbus.chassis.callers import Caller, Role
 from modelbus.chassis.database import Database
 from modelbus.chassis.hearing import Heard, Hearing
@@ -176,6 +176,7 @@ async def test_parked_messages_are_listed_retried_and_discarded_over_rest(
     app = FastAPI()
     app.include_router(parking.routes())
     problems.install(app, {})
+    database_problems.install(app)
 
     async def as_administrator(scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})["caller"] = Caller("administrator", Role.ADMIN)

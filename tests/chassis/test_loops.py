@@ -1,53 +1,9 @@
 import asyncio
 
-import asyncpg
-import httpx
-import nats.errors
 import pytest
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
-from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from modelbus.chassis.loops import is_outage, pause_s, repeat, stop
+from modelbus.chassis.loops import pause_s, repeat, stop
 from running import eventually
-
-
-def wrapped(error: Exception) -> DBAPIError:
-    """Wrap a driver's error as SQLAlchemy does."""
-    adapted = AsyncAdapt_asyncpg_dbapi.Error(str(error), error)  # type: ignore[no-untyped-call]
-    return DBAPIError("SELECT 1", None, adapted)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        ConnectionRefusedError(),
-        TimeoutError(),
-        httpx.ConnectError("refused"),
-        nats.errors.NoServersError(),
-        asyncpg.CannotConnectNowError("the database system is starting up"),
-        wrapped(asyncpg.CannotConnectNowError("the database system is starting up")),
-        wrapped(asyncpg.AdminShutdownError("terminating connection")),
-        wrapped(asyncpg.TooManyConnectionsError("too many clients")),
-        wrapped(asyncpg.ConnectionDoesNotExistError("closed in the middle of operation")),
-    ],
-    ids=repr,
-)
-def test_a_neighbour_that_is_away_is_an_outage(error: Exception) -> None:
-    assert is_outage(error)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        KeyError("x"),
-        ProgrammingError("SELECT", None, Exception()),
-        wrapped(asyncpg.UndefinedTableError("no such table")),
-        wrapped(asyncpg.UniqueViolationError("twice")),
-    ],
-    ids=repr,
-)
-def test_a_mistake_of_ours_is_not_an_outage(error: Exception) -> None:
-    assert not is_outage(error)
 
 
 async def test_repeated_work_goes_on_after_outages() -> None:

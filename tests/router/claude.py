@@ -17,6 +17,7 @@ from router.routers import KEY, running_router
 from router.seeding import Seed
 
 CLAUDE, GPT = "claude-3-5-sonnet-20241022", "gpt-4o"
+KEY_FOR_NOTHING = "mb-for-nothing"
 both = pytest.mark.parametrize("model", [CLAUDE, GPT])
 """For tests that hold at a supplier of either protocol."""
 
@@ -44,6 +45,7 @@ def two_protocols(simulator: Simulator) -> TwoProtocols:
     """Seed it."""
     seed = Seed()
     seed.key(KEY)
+    seed.key(KEY_FOR_NOTHING, model_ids=[])
     anthropic = seed.supplier("anthropic", simulator.base_url(simulator.anthropic), protocol="anthropic")
     openai = seed.supplier("openai", simulator.base_url(simulator.openai))
     seed.credential(anthropic, "sim-anthropic-key-1")

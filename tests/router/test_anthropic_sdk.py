@@ -7,7 +7,7 @@ import anthropic
 import pytest
 
 from modelbus.simulator import Fault, Simulator
-from router.claude import CLAUDE, GPT, Sdks, TwoProtocols, both, provider_of, sdks_at
+from router.claude import CLAUDE, GPT, KEY_FOR_NOTHING, Sdks, TwoProtocols, both, provider_of, sdks_at
 from router.test_translated_streams import CHUNKS
 from running import eventually
 
@@ -189,6 +189,15 @@ async def test_a_wrong_key_is_an_authentication_error(sdks: Sdks, model: str) ->
     assert refused.value.body["type"] == "error"
     assert refused.value.body["error"]["type"] == "authentication_error"
     assert refused.value.request_id
+
+
+async def test_a_model_that_the_key_may_not_call_is_a_permission_error(sdks: Sdks) -> None:
+    client = sdks.anthropic.with_options(api_key=KEY_FOR_NOTHING)
+    with pytest.raises(anthropic.PermissionDeniedError, match="may not call") as refused:
+        await client.messages.create(model=CLAUDE, max_tokens=1, messages=HELLO)
+
+    assert isinstance(refused.value.body, dict)
+    assert refused.value.body["error"]["type"] == "permission_error"
 
 
 async def test_an_unknown_model_is_not_found(sdks: Sdks) -> None:

@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from modelbus.simulator import Fault, Rule, Simulator
 from router.faulty import Case, Cases, Outcome, lines_of
 from router.routers import RunningRouter, running_router
@@ -149,6 +151,7 @@ async def test_a_fallback_that_refuses_a_prefilled_turn_makes_way_for_the_next(
     assert [each["failure"] for each in told.error["attempts"]] == ["answered 500", "answered 400 (unable)"]
 
 
+@pytest.mark.timeout(FLAPPING_S + 120)
 async def test_a_supplier_that_flaps_under_load_costs_no_request_and_every_attempt_is_told(
     simulator: Simulator, tmp_path: Path, bus: LocalBus
 ) -> None:

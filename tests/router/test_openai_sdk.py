@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from modelbus.simulator import Fault, Simulator
-from router.claude import CLAUDE, GPT, Sdks, TwoProtocols, both, provider_of, running_sdks, sdks_at
+from router.claude import CLAUDE, GPT, KEY_FOR_NOTHING, Sdks, TwoProtocols, both, provider_of, running_sdks, sdks_at
 from router.test_translated_streams import MESSAGE
 from running import eventually
 
@@ -163,6 +163,7 @@ async def test_the_suppliers_complaint_comes_in_openais_envelope(sdks: Sdks, sim
     ("asked", "raised"),
     [
         ({"api_key": "wrong"}, openai.AuthenticationError),
+        ({"api_key": KEY_FOR_NOTHING}, openai.PermissionDeniedError),
         ({"model": "nobody"}, openai.NotFoundError),
         ({"messages": []}, openai.BadRequestError),
     ],
@@ -173,7 +174,7 @@ async def test_each_status_is_its_own_error(sdks: Sdks, asked: dict[str, Any], r
     with pytest.raises(raised) as refused:
         await client.chat.completions.create(**({"model": CLAUDE, "messages": HELLO} | asked))
 
-    assert refused.value.code in {"invalid_api_key", "model_not_found", "invalid_request"}
+    assert refused.value.code in {"invalid_api_key", "model_not_permitted", "model_not_found", "invalid_request"}
 
 
 @both

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,11 @@ from router.spools import spooled
 from router.world import World
 from running import ADMIN_TOKEN, MASTER_KEY, SERVICE_TOKEN, eventually, free_port
 
+OF_OTHERS = {
+    *("sqlalchemy", "asyncpg", "alembic"),  # of services with a database
+    *("aiohttp", "rich", "pygments"),  # of what is installed beside it
+    *("hypothesis", "pytest"),  # of tests
+}
 COMMAND = (sys.executable, "-m", "modelbus.router", "serve")
 
 
@@ -35,9 +41,9 @@ def environment(state_dir: Path, **more: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def router_process(state_dir: Path) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
+async def router_process(state_dir: Path, **more: str) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
     """Start the router as its operators do, with everything else down; killed at the end if it still runs."""
-    settings = environment(state_dir)
+    settings = environment(state_dir, **more)
     with (state_dir / "log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(*COMMAND, env=settings, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{settings['MODELBUS_PORT']}"
@@ -105,6 +111,22 @@ async def test_told_to_stop_it_ends_what_runs_and_writes_its_usage(
     assert text.endswith("data: [DONE]\n\n")
     assert code == 0
     assert answer.headers["x-request-id"] in _requests(tmp_path)
+
+
+async def test_it_never_loads_what_only_others_use(world: World, tmp_path: Path) -> None:
+    world.seed.save(tmp_path / "catalog.snapshot")
+    async with router_process(tmp_path, PYTHONPROFILEIMPORTTIME="1") as (process, http):
+        for answer in (await http.post("/v1/chat/completions", json=PROMPT), await http.get("/openapi.json")):
+            assert answer.status_code == 200
+        process.terminate()
+        await process.wait()
+
+    said = (tmp_path / "log").read_text().splitlines()
+    modules = {line.rpartition("|")[2].strip() for line in said if line.startswith("import time:")}
+    # A package that is left out is told once, where it was missed.
+    loaded = {package for package, count in Counter(each.partition(".")[0] for each in modules).items() if count > 1}
+    assert "nats" in loaded
+    assert loaded.isdisjoint(OF_OTHERS), loaded & OF_OTHERS
 
 
 @pytest.mark.parametrize(

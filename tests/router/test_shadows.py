@@ -173,6 +173,20 @@ async def test_copies_count_for_no_limit_and_no_budget(world: World, tmp_path: P
     assert {each["consumer_id"] for each in copies(tmp_path)} == {str(consumer.id)}
 
 
+async def test_copies_take_of_what_their_supplier_allows_and_are_not_sent_where_there_is_no_room(
+    shadowed: Shadowed, tmp_path: Path
+) -> None:
+    shadowed.world.seed.put(shadowed.world.beta_key.model_copy(update={"rpm_limit": 1}))
+    async with shadowed.running(tmp_path) as router:
+        await asked(router)
+        await until_ended(router, 1)
+        await asked(router)
+        found = await until_ended(router, 2)
+
+    assert len(copies(tmp_path)) == 1
+    assert found["modelbus_shadows_dropped_total", "unable"] == 1
+
+
 async def test_only_what_was_served_is_copied_and_counting_is_not(
     shadowed: Shadowed, tmp_path: Path, simulator: Simulator
 ) -> None:

@@ -115,6 +115,7 @@ async def soaked(soak: Soak, world: World, feed: Feed, bus: LocalBus, simulator:
     return [*samples, memory_mb()]
 
 
+@pytest.mark.timeout(SECONDS + 120)
 async def test_nothing_leaks_and_the_ledger_is_exact(
     world: World, tmp_path: Path, bus: LocalBus, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,7 @@ from modelbus.router.ledger.ledger import Ledger
 from modelbus.router.ledger.packing import Batch
 from modelbus.router.ledger.spool import Spool
 from modelbus.simulator import Fault, Simulator
-from router.routers import PROMPT, running_router
+from router.routers import KEY, PROMPT, running_router
 from router.world import World
 from running import eventually
 from testing_bus import LocalBus
@@ -203,6 +203,31 @@ async def test_usage_names_the_trace_that_its_caller_keeps(world: World, tmp_pat
         requests = await listener.heard(4)
 
     assert [each.trace_id for each in sorted(requests, key=lambda each: each.id)] == [trace_id, None, None, None]
+
+
+async def test_traces_tell_why_an_answer_ended_and_nothing_that_was_said_nor_any_key(
+    world: World, tmp_path: Path, bus: LocalBus, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, told = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(told))
+    monkeypatch.setattr("modelbus.router.journey.spans.tracer", lambda: provider.get_tracer("test"))
+    simulator.openai.misbehave(Fault(status=401, body={"error": {"message": "no, sim-openai-key-1"}}))
+    tracing: dict[str, Any] = {"traces_url": "http://127.0.0.1:9", "traces_share": 1.0}
+    async with listening(bus) as listener, running_router(tmp_path, world.seed, nats_url=bus.url, **tracing) as router:
+        answer = await router.complete()
+        await listener.heard(1)
+
+    said = answer.json()["choices"][0]["message"]["content"]
+    failed, served, whole = told.get_finished_spans()
+    assert [dict(span.attributes or {}).get("gen_ai.response.finish_reasons") for span in (failed, served, whole)] == [
+        None,
+        ("stop",),
+        None,
+    ]
+    written = "".join(span.to_json() for span in (failed, served, whole))
+    hidden = ("one two three", said, KEY, "sim-openai-key-1", "sim-openrouter-key-1")
+    assert [each for each in hidden if each in written] == []
+    provider.shutdown()
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

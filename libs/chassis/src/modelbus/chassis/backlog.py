@@ -17,6 +17,8 @@ class Backlog:
         self._traces: dict[int, str] = {}
         """The traces that changes belong to, where they belong to any."""
         self._gap_since: float | None = None
+        self._gap_after = 0
+        """A gap that begins elsewhere is another one: whoever gets on is not stuck, however far the head is."""
 
     def __len__(self) -> int:
         return len(self._changes)
@@ -36,7 +38,7 @@ class Backlog:
         """Note how far the truth is; answer whether something is missing from now on."""
         self.head = max(self.head, head)
         if self.head > applied and self._gap_since is None:
-            self._gap_since = monotonic()
+            self._gap_since, self._gap_after = monotonic(), applied
             return True
         return False
 
@@ -64,8 +66,10 @@ class Backlog:
         """Forget what is known by now; what is only waiting for its turn is no gap."""
         if self._changes and max(self._changes) <= applied:
             self._changes.clear()
-        is_gap = self.head > applied and not self.has_next(applied)
-        self._gap_since = (self._gap_since or monotonic()) if is_gap else None
+        if self.head <= applied or self.has_next(applied):
+            self._gap_since = None
+        elif self._gap_since is None or self._gap_after != applied:
+            self._gap_since, self._gap_after = monotonic(), applied
 
     def close_gap(self) -> None:
         """Note that all was asked for."""

@@ -9,6 +9,8 @@ from faststream.nats.security import NatsSecurity, NatsUserPassword
 
 from modelbus.contracts.bus_users import inbox_prefix
 
+_WEB_SOCKETS = {"ws", "wss"}
+
 
 @dataclass(frozen=True, slots=True)
 class BusTls:
@@ -91,9 +93,14 @@ def bus_access(url: str, *, user: str | None = None, password: str | None = None
     """Read one URL, or several with commas between; settings of their own go before what the first URL says.
 
     Raises:
-        ValueError: there is a user without a password, or the other way round.
+        ValueError: there is a user without a password, or the other way round, or a server is to be entered by a
+            WebSocket.
     """
     parts = [urlsplit(each if "://" in each else f"nats://{each}") for each in url.split(",")]
+    if any(each.scheme in _WEB_SOCKETS for each in parts):
+        raise ValueError(
+            "MODELBUS_NATS_URL: must begin with nats:// or tls://; services don't speak through WebSockets"
+        )
     if user is None and password is None and parts[0].username is not None:
         user, password = unquote(parts[0].username), unquote(parts[0].password or "")
     if (user is None) != (password is None):

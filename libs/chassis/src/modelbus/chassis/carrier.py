@@ -1,16 +1,24 @@
 """The transport of HTTP clients, by which a connection that is lost at once fails as any other that is lost."""
 
+import ssl
 from typing import override
 
 import httpx
 
+from modelbus.chassis.trust import trusted
+
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+
 
 class Carrier(httpx.AsyncHTTPTransport):
-    """As httpx has it, but for one defect of what it stands on.
+    """As httpx has it, but for one defect of what it stands on, and for whom it believes: all clients the same.
 
     On uvloop a connection that was reset before anybody looked at it has no socket any more, and anyio asks that for
     its peer: the AttributeError would be taken for a fault of ours, and end the service.
     """
+
+    def __init__(self, *, verify: ssl.SSLContext | None = None, limits: httpx.Limits = _LIMITS) -> None:
+        super().__init__(verify=verify or trusted(), limits=limits)
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -65,7 +65,7 @@ class Database:
                 },
             },
         )
-        outages.know(database_outages.is_outage)
+        outages.heed(database_outages.is_outage)
         event.listen(self._engine.sync_engine, "connect", _keep_asking)
         event.listen(self._engine.sync_engine, "checkin", _note_time)
         event.listen(self._engine.sync_engine, "checkout", _look_whether_alive)

@@ -1,4 +1,4 @@
-"""What a neighbour's absence looks like: the bus's and another service's here, others are told of by who knows them."""
+"""What a neighbour's absence looks like: the bus's and another service's here, who has others says so."""
 
 from collections.abc import Callable
 
@@ -8,16 +8,16 @@ import nats.errors
 OUTAGES: tuple[type[Exception], ...] = (OSError, TimeoutError, httpx.TransportError, nats.errors.Error)
 """What the absence of a neighbour that every service has looks like."""
 
-type Tell = Callable[[BaseException], bool]
+type Judge = Callable[[BaseException], bool]
 
-_told: set[Tell] = set()
+_judges: set[Judge] = set()
 
 
-def know(tell: Tell) -> None:
-    """Ask this one too from now on; not every process has the neighbour, nor loads what its errors are defined in."""
-    _told.add(tell)
+def heed(judge: Judge) -> None:
+    """Ask this one too from now on; not every process has its neighbour, nor loads what defines that one's errors."""
+    _judges.add(judge)
 
 
 def is_outage(error: BaseException) -> bool:
     """Tell whether the error means that a neighbour is away, rather than that we are wrong."""
-    return isinstance(error, OUTAGES) or any(tell(error) for tell in _told)
+    return isinstance(error, OUTAGES) or any(judge(error) for judge in _judges)

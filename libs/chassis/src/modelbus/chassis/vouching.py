@@ -39,7 +39,7 @@ class Vouching:
     def __init__(self, catalog_url: str) -> None:
         self._http = httpx.AsyncClient(
             base_url=catalog_url,
-            transport=Carrier(limits=httpx.Limits(max_connections=MOST_AT_ONCE), trust_env=False),
+            transport=Carrier(limits=httpx.Limits(max_connections=MOST_AT_ONCE)),
             timeout=PATIENCE_S,
             trust_env=False,
             event_hooks={"request": [tell_next]},

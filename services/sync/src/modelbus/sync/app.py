@@ -24,6 +24,7 @@ from modelbus.chassis.observing import Tell, teller
 from modelbus.chassis.relay import Relay
 from modelbus.chassis.secrets import Vault
 from modelbus.chassis.transactions import keep_in
+from modelbus.chassis.trust import trusted
 from modelbus.chassis.vouching import Vouching
 from modelbus.contracts.bus import HEALTH, SYNC
 from modelbus.contracts.credentials import CredentialReport
@@ -71,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     bus = Bus.of(settings, service=SCHEMA)
     directory = Directory(Vault(settings.master_keys.get_secret_value()))
-    readers, tls = find_flavours(), ssl.create_default_context()
+    readers, tls = find_flavours(), trusted()
     suppliers = Suppliers(_limits(settings), readers, tls)
     looks = _limits_of_looks(settings)
     prober = Prober(database, directory, Glancing(looks, readers, tls), TokenAsking(looks, tls), _rhythm(settings))
@@ -79,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     tell_credentials: Tell[CredentialReport] = teller(bus, HEALTH, service=SCHEMA)
     catalog = httpx.AsyncClient(
         base_url=settings.catalog_url,
-        transport=Carrier(trust_env=False),
+        transport=Carrier(),
         headers={"Authorization": f"Bearer {settings.service_token.get_secret_value()}"},
         timeout=FEED_TIMEOUT_S,
         trust_env=False,

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from structlog.contextvars import bound_contextvars
 
+from modelbus.chassis import database_outages, outages
 from modelbus.chassis.database import Database
 from modelbus.chassis.last_resort import attempt
 from modelbus.chassis.logs import logger
-from modelbus.chassis.loops import OUTAGES, is_outage, repeat
+from modelbus.chassis.loops import repeat
 from modelbus.chassis.outbox import Outbox
 from modelbus.sync.actions import listings, runs
 from modelbus.sync.actions.intake import Intake
@@ -87,7 +88,7 @@ class Worker:
             log.warning("a run is in other hands", run_id=str(run.id), error=str(error))
         except asyncio.CancelledError:
             # The service stops: nobody need wait until the lease has run out.
-            with suppress(LeaseLostError, *OUTAGES):
+            with suppress(LeaseLostError, *outages.OUTAGES, *database_outages.OUTAGES):
                 async with self._database.transaction() as session:
                     await runs.release_run(session, run)
             raise
@@ -95,7 +96,7 @@ class Worker:
 
     async def _own_up(self, run: Run, error: Exception) -> None:
         """End the run by a fault of ours: what one supplier answers must never stop the listings of the others."""
-        if isinstance(error, LeaseLostError) or is_outage(error):
+        if isinstance(error, LeaseLostError) or outages.is_outage(error):
             raise error
         log.error("a listing failed by a fault of ours", run_id=str(run.id), exc_info=error)
         async with self._database.transaction() as session:

@@ -60,7 +60,7 @@ class Issuer:
     def __init__(self, settings: IssuerSettings) -> None:
         self._settings = settings
         self._client = httpx.AsyncClient(
-            transport=Carrier(trust_env=False), timeout=TIMEOUT_S, follow_redirects=False, trust_env=False
+            transport=Carrier(), timeout=TIMEOUT_S, follow_redirects=False, trust_env=False
         )
         self._metadata: dict[str, Any] = {}
         self._metadata_at = float("-inf")

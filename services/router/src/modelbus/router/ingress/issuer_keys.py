@@ -63,7 +63,7 @@ class PublishedKeys:
     def __init__(self, url: str) -> None:
         self._url = url
         self._client = httpx.AsyncClient(
-            transport=Carrier(trust_env=False), timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False
+            transport=Carrier(), timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False
         )
         self._keys: list[Key] = []
         self._asked_at = float("-inf")

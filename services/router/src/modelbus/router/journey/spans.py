@@ -71,6 +71,7 @@ class Spans:
                 "modelbus.attempt.outcome": attempt.outcome,
                 **_of_tokens(attempt.tokens),
                 **({} if attempt.status is None else {"http.response.status_code": attempt.status}),
+                **({} if attempt.end_reason is None else {"gen_ai.response.finish_reasons": (attempt.end_reason,)}),
             },
             None if attempt.outcome == OK else attempt.outcome,
         )

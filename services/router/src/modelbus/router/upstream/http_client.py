@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from types import TracebackType
 from typing import Self
 
+from modelbus.chassis.trust import trusted
 from modelbus.router.domain.errors import LostError, MalformedAnswerError
 from modelbus.router.upstream.client import Deadlines, Target
 from modelbus.router.upstream.dialling import Dialler
@@ -23,7 +24,7 @@ class HttpClient:
 
     def __init__(self, deadlines: Deadlines, *, connections: int, tls: ssl.SSLContext | None = None) -> None:
         self._deadlines = deadlines
-        self._dialler = Dialler(deadlines.connect_s, tls or _tls())
+        self._dialler = Dialler(deadlines.connect_s, tls or trusted())
         self._pool = Pool(self._dialler, most=connections)
         # The head is the same for every request of one source with one credential, but for the length.
         self._head_of = lru_cache(_REMEMBERED)(self._write_head)
@@ -138,10 +139,3 @@ class HttpAnswer:
     def close(self) -> None:
         """Close the connection, unless the body was read to its end."""
         self._exchange.close()
-
-
-def _tls() -> ssl.SSLContext:
-    """Verify certificates and names, and speak nothing but HTTP/1.1."""
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context

@@ -74,7 +74,7 @@ class MetadataFiles:
 
     async def _ask(self, url: str, known: Validators) -> Fetched:
         # The transport looks at every address, also at those that redirects lead to.
-        carrier = Carrier(verify=self._tls, trust_env=False)
+        carrier = Carrier(verify=self._tls)
         client = httpx.AsyncClient(
             transport=GuardedTransport(carrier, is_local=self._limits.is_local),
             timeout=httpx.Timeout(self._limits.deadline_s, connect=self._limits.connect_s),

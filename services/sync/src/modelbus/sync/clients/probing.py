@@ -87,7 +87,7 @@ def guarded_client(
     supplier: SupplierRecord, limits: Limits, tls: ssl.SSLContext, *, is_glancing: bool = False
 ) -> httpx.AsyncClient:
     """Open a client that reaches the addresses that the supplier may have, and no others."""
-    carrier: httpx.AsyncBaseTransport = Carrier(verify=tls, trust_env=False)
+    carrier: httpx.AsyncBaseTransport = Carrier(verify=tls)
     guarded: httpx.AsyncBaseTransport = GuardedTransport(carrier, is_local=supplier.is_local)
     return httpx.AsyncClient(
         transport=_GlancingTransport(guarded) if is_glancing else guarded,

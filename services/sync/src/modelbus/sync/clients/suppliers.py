@@ -150,7 +150,7 @@ class Suppliers:
     def _client(self, supplier: SupplierRecord) -> httpx.AsyncClient:
         # A client of its own per request: connections are pooled by address, and two suppliers may share one.
         timeout = httpx.Timeout(self._limits.read_s, connect=self._limits.connect_s)
-        carrier = Carrier(verify=self._tls, trust_env=False)
+        carrier = Carrier(verify=self._tls)
         guarded = GuardedTransport(carrier, is_local=supplier.is_local)
         return httpx.AsyncClient(transport=guarded, timeout=timeout, follow_redirects=False, trust_env=False)
 
