@@ -18,7 +18,8 @@ from modelbus.launcher.postgres import start_postgres
 from testing_bus import LocalBus, local_bus
 
 LONGEST = (
-    "tests/faults/test_faults.py",
+    "tests/faults/test_soak.py",
+    "tests/router/test_soak.py",
     "tests/catalog/test_export.py",
     "tests/system/test_story.py",
     "tests/deployment/test_image.py",

@@ -76,4 +76,4 @@ HARDEST = tuple(
         "a router is killed, all else frozen",
     )
 )
-"""What happens whenever tests run; the others by `make faults`."""
+"""With these the soak begins, so that they happen whenever tests run."""

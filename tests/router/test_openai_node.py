@@ -10,8 +10,9 @@ import pytest
 
 from modelbus.simulator import Fault, Simulator
 from node_packages import NODE, install, run
-from router.claude import CLAUDE, GPT, both, provider_of, two_protocols
+from router.claude import CLAUDE, GPT, KEY_FOR_NOTHING, both, provider_of, two_protocols
 from router.routers import KEY, running_router
+from router.test_translated_streams import MESSAGE
 from running import eventually
 
 FILES = Path(__file__).parent / "node"
@@ -53,9 +54,17 @@ async def test_a_completion_is_streamed(call: Call, model: str) -> None:
 async def test_a_streamed_call_of_a_tool_is_accumulated(call: Call, model: str) -> None:
     answer = (await call("tools", model))["answer"]
 
+    [function] = answer["functions"]
     assert answer["finish_reason"] == "tool_calls"
-    assert answer["function"]["name"] == "weather"
-    assert json.loads(answer["function"]["arguments"]) == {"city": "text"}
+    assert (function["name"], json.loads(function["arguments"])) == ("weather", {"city": "text"})
+
+
+async def test_parallel_calls_of_tools_are_accumulated_from_anthropics_pieces(call: Call, simulator: Simulator) -> None:
+    simulator.anthropic.misbehave(Fault(body=MESSAGE.decode(), content_type="text/event-stream"))
+
+    functions = (await call("tools", CLAUDE))["answer"]["functions"]
+
+    assert [(each["name"], each["arguments"]) for each in functions] == [("f", '{"city": "Rome"}'), ("g", "{}")]
 
 
 @both
@@ -89,11 +98,13 @@ async def test_responses_are_answered(call: Call, simulator: Simulator) -> None:
     assert (await call("responses", GPT))["answer"] == "Hi"
 
 
-async def test_a_wrong_key_and_an_unknown_model_are_their_own_errors(call: Call) -> None:
+async def test_a_wrong_key_one_for_nothing_and_an_unknown_model_are_their_own_errors(call: Call) -> None:
     refused = (await call("chat", GPT, key="wrong"))["error"]
+    forbidden = (await call("chat", GPT, key=KEY_FOR_NOTHING))["error"]
     unknown = (await call("chat", "nobody"))["error"]
 
     assert (refused["name"], refused["status"], refused["code"]) == ("AuthenticationError", 401, "invalid_api_key")
+    assert (forbidden["name"], forbidden["status"]) == ("PermissionDeniedError", 403)
     assert (unknown["name"], unknown["status"], unknown["param"]) == ("NotFoundError", 404, "model")
 
 

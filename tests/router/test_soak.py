@@ -1,6 +1,6 @@
 """Mixed traffic, faults, changes of the catalog and callers that leave: nothing leaks, and the ledger is exact.
 
-It takes seconds here, and as long as one likes by hand (`make soak MINUTES=30`).
+It takes two minutes, and as long as one likes by hand (`make soak MINUTES=30`); there the callers never rest.
 """
 
 import asyncio
@@ -27,7 +27,9 @@ from router.world import World
 from running import eventually
 from testing_bus import LocalBus
 
-SECONDS = 60 * float(os.environ.get("MINUTES", "0")) or 3.5
+BY_HAND = float(os.environ.get("MINUTES") or 0)
+SECONDS = 60 * (BY_HAND or 2)
+REST_S = 0.0 if BY_HAND else 0.25
 CALLERS = 12
 MEMORY_MB = 40
 FAULTS = (
@@ -66,6 +68,7 @@ class Soak:
                     if is_stream and leaves:
                         self.told["left"] += 1
                         break
+            await asyncio.sleep(REST_S)
 
     async def misbehave(self, simulator: Simulator) -> None:
         """Flap: one supplier and then the other has a fault for a moment, and is well for a moment."""
@@ -73,7 +76,7 @@ class Soak:
         while asyncio.get_running_loop().time() < self._until:
             provider = chance.choice((simulator.openai, simulator.openrouter))
             provider.behave(Rule(fault=chance.choice(FAULTS), times=5))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05 + REST_S)
 
     async def change(self, world: World, feed: Feed, bus: LocalBus) -> None:
         """Change sources, so that the table is replaced many times a second."""
@@ -81,7 +84,7 @@ class Soak:
         while asyncio.get_running_loop().time() < self._until:
             number += 1
             await tell(client, feed.change(world.at_beta.model_copy(update={"priority": 2 + number % 7})))
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01 + REST_S / 4)
         await client.close()
 
 

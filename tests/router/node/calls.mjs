@@ -20,7 +20,7 @@ const calls = {
   tools: async () => {
     const runner = client.chat.completions.stream({ model, messages, tools, tool_choice: "required" });
     const { message, finish_reason } = (await runner.finalChatCompletion()).choices[0];
-    return { finish_reason, function: message.tool_calls[0].function };
+    return { finish_reason, functions: message.tool_calls.map((each) => each.function) };
   },
   vision: async () => {
     const image = { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } };
