@@ -34,6 +34,7 @@ async def measure(directory: Path, say: Say) -> Table:
         idle_mb = subjects[0].resident_mb
         await _in_turns(subjects, figures, say)
         figures["router"] |= {"idle_mb": idle_mb} | await _of_the_router(subjects[0], say)
+        figures["router"]["of_two"] = await _of_two_workers(subjects[0], directory, upstream)
     figures["router"]["sources_mb"] = await _with_many_sources(directory, say)
     return _table(figures)
 
@@ -81,6 +82,15 @@ async def _of_the_router(subject: Subject, say: Say) -> dict[str, float]:
         "open_streams_mb": opened.peak_mb,
         "after_streams_mb": subject.resident_mb,
     }
+
+
+async def _of_two_workers(one: Subject, directory: Path, upstream: Subject) -> float:
+    """Answer how many times the requests of one worker two serve, each in as much processor time as that one had."""
+    alone = await closed_loop(one, Load(64), ROUND_S)
+    async with router(directory, upstream) as other:
+        both = await asyncio.gather(*(closed_loop(each, Load(32), ROUND_S) for each in (one, other)))
+    spent_ms = sum(each.count * each.cpu_ms for each in both) / sum(each.count for each in both)
+    return 2 * alone.cpu_ms / spent_ms
 
 
 async def _with_many_sources(directory: Path, say: Say) -> float:

@@ -18,7 +18,7 @@ from modelbus.chassis.roles import PUBLIC, rows_with
 from running import ADMIN_TOKEN
 
 BIN = Path(sys.executable).parent
-EXAMPLES_PER_OPERATION = 2
+EXAMPLES_PER_OPERATION = 1
 SOURCES = [Path(package.__path__[0]) for package in (catalog, chassis)]
 
 

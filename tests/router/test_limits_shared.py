@@ -69,7 +69,10 @@ class Replica:
 
     async def tell(self) -> None:
         await self.sharing.tell()
-        await (await self.bus.connected()).flush()
+        client = await self.bus.connected()
+        # The client's first ping overtakes what it has not sent yet, a subscription for one; the second follows it.
+        await client.flush()
+        await client.flush()
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ from testing_bus import LocalBus
 
 BY_HAND = float(os.environ.get("MINUTES") or 0)
 SECONDS = 60 * (BY_HAND or 2)
-REST_S = 0.0 if BY_HAND else 0.25
+REST_S = 0.0 if BY_HAND else 0.5
 CALLERS = 12
 MEMORY_MB = 40
 FAULTS = (
@@ -142,7 +142,7 @@ async def test_nothing_leaks_and_the_ledger_is_exact(
         await eventually(lambda: held(simulator)[0] <= tasks + 2)
         told = await _all_told(listener, before, len(soak.ids))
 
-    assert len(soak.ids) > 50 * SECONDS / 5
+    assert len(soak.ids) > 5 * SECONDS
     assert soak.told["200"] > len(soak.ids) / 2
     assert soak.told["left"] > 0
     assert end - middle < MEMORY_MB

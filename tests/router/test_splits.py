@@ -248,7 +248,7 @@ async def test_when_the_drawn_arm_fails_another_answers_and_both_are_told(
     a_split(world)
     simulator.openai.misbehave(Fault(status=500), path="chat")
     async with running_router(tmp_path, world.seed) as router:
-        variants = {await asked(router, f"u{number}") for number in range(4)}
+        variants = {await asked(router, f"u{number}") for number in range(20)}
 
     assert variants == {"new"}
     assert {"old", "new"} == {each["drawn_variant"] for each in spooled(tmp_path)}

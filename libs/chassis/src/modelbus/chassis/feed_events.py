@@ -29,6 +29,8 @@ async def listen(
         try:
             for subject in (*CATALOG.subjects, CatalogHeartbeat.type):
                 await client.subscribe(subject, cb=_in_turns(hear, is_behind))
+            # The client's first ping overtakes what it has not sent yet, these for one; the second follows them.
+            await client.flush()
             await client.flush()
         except Exception as error:
             if not is_outage(error):
