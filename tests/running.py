@@ -3,8 +3,9 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
+from random import SystemRandom
 from typing import Any
 
 import uvicorn
@@ -77,8 +78,9 @@ async def eventually(claim: Callable[[], Any], *, within_s: float = DEADLINE_S) 
 
 
 def free_port() -> int:
-    """Answer a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Answer a port that nobody listens on now, below those that the system gives to whoever connects."""
+    while True:
+        port = SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
