@@ -20,7 +20,7 @@ from modelbus.router.domain.errors import (
     TimedOutError,
     UnreachableError,
 )
-from modelbus.router.upstream.client import Deadlines, Target
+from modelbus.router.upstream.client import Deadlines, Sink, Target
 
 # Below what providers and load balancers usually grant (60 s and more), so that we drop idle connections first.
 _KEEP_ALIVE_S = 30.0
@@ -133,6 +133,7 @@ class AiohttpAnswer:
         self._first_byte_at = first_byte_at
         self._stall_s = stall_s
         self._until = until
+        self._failure: AttemptFailedError | None = None
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
@@ -150,6 +151,8 @@ class AiohttpAnswer:
     async def iter(self) -> AsyncIterator[bytes]:
         """Read the body in pieces, as they come."""
         loop, by = asyncio.get_running_loop(), self._first_byte_at
+        if self._failure is not None:
+            raise self._failure
         while True:
             try:
                 async with asyncio.timeout_at(min(by, self._until)):
@@ -165,6 +168,15 @@ class AiohttpAnswer:
                 return
             yield piece
             by = loop.time() + self._stall_s
+
+    async def pour(self, sink: Sink) -> None:
+        """Give the sink each piece, until it wants no more or the body ends; a failure is raised by the next read."""
+        try:
+            async for piece in self.iter():
+                if not sink(piece):
+                    return
+        except AttemptFailedError as error:
+            self._failure = error
 
     def close(self) -> None:
         """Close the connection, unless the body was read to its end."""

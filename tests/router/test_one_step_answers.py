@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
@@ -65,6 +66,46 @@ async def test_a_header_that_would_forge_others_is_not_sent(forged: bytes) -> No
 
     assert app.outcomes == ["a header of the answer holds a line break"]
     assert head.startswith(b"HTTP/1.1 500 ")
+
+
+async def test_pieces_that_are_passed_on_are_chunks_of_the_answer() -> None:
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        connection: Connection = scope["extensions"][CALLER]
+        passed.append(connection.pass_on(b"too early"))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        passed.extend(connection.pass_on(piece) for piece in (b"first ", b"", b"second "))
+        await send({"type": "http.response.body", "body": b"last"})
+        passed.append(connection.pass_on(b"too late"))
+
+    passed: list[bool] = []
+    async with serving(app) as url, httpx.AsyncClient() as client:
+        answers = [await client.get(url) for _ in range(2)]
+
+    assert [answer.text for answer in answers] == ["first second last"] * 2
+    assert passed == [False, True, True, True, False] * 2
+
+
+async def test_nothing_is_passed_on_to_a_caller_that_is_behind() -> None:
+    piece, most, behind = b"x" * 65_536, 1000, asyncio.Event()
+    passed = 0
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        nonlocal passed
+        connection: Connection = scope["extensions"][CALLER]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while passed < most and connection.pass_on(piece):
+            passed += 1
+        behind.set()
+        await send({"type": "http.response.body", "body": b"last"})
+
+    async with serving(app) as url, wire(url) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        await behind.wait()
+        told = await reader.read()
+
+    assert 0 < passed < most
+    assert told.count(b"\r\n" + piece + b"\r\n") == passed
+    assert told.endswith(b"\r\n4\r\nlast\r\n0\r\n\r\n")
 
 
 async def test_a_caller_that_asks_ahead_gets_its_answers_in_turn(router: RunningRouter) -> None:

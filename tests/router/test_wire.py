@@ -57,10 +57,24 @@ def answering(*pieces: bytes, then: str = "close") -> Conduct:
     return conduct
 
 
-async def ask(client: Client, url: str, *, within_s: float = 5) -> tuple[int, bytes]:
+async def ask(client: Client, url: str, *, within_s: float = 5, pours: int = 0) -> tuple[int, bytes]:
+    """Ask and read; so many pieces are poured before the rest is read."""
     until = asyncio.get_running_loop().time() + within_s
     answer = await client.post(Target(url, {}, is_local=True), b"{}", until=until)
-    return answer.status, await answer.read(1_000_000)
+    poured: list[bytes] = []
+
+    def take(piece: bytes) -> bool:
+        poured.append(piece)
+        return len(poured) < pours
+
+    if pours:
+        await answer.pour(take)
+        assert len(poured) <= pours
+    return answer.status, b"".join(poured) + await answer.read(1_000_000)
+
+
+ALL = 1_000_000
+"""Of pieces that are poured: more than there are."""
 
 
 @pytest.mark.parametrize(
@@ -77,9 +91,12 @@ async def ask(client: Client, url: str, *, within_s: float = 5) -> tuple[int, by
     ],
     ids=["length", "pieces", "chunked", "chunks", "trailer", "close", "interim", "1.0"],
 )
-async def test_a_body_is_read_to_its_end_however_that_is_marked(client: Client, pieces: tuple[bytes, ...]) -> None:
+@pytest.mark.parametrize("pours", [0, 1, ALL], ids=["read", "poured and read", "poured"])
+async def test_a_body_is_read_to_its_end_however_that_is_marked(
+    client: Client, pieces: tuple[bytes, ...], pours: int
+) -> None:
     async with supplier(answering(*pieces)) as place:
-        assert await ask(client, place.base_url) == (200, b"0123456789")
+        assert await ask(client, place.base_url, pours=pours) == (200, b"0123456789")
 
 
 @pytest.mark.parametrize(
@@ -96,17 +113,19 @@ async def test_a_body_is_read_to_its_end_however_that_is_marked(client: Client, 
     ],
     ids=["nothing", "cut", "cut chunk", "cut head", "silent", "stalled", "no HTTP", "no chunk"],
 )
+@pytest.mark.parametrize("pours", [0, 1, ALL], ids=["read", "poured and read", "poured"])
 async def test_what_goes_wrong_on_the_wire_is_named(
-    client: Client, pieces: tuple[bytes, ...], then: str, failure: type[AttemptFailedError]
+    client: Client, pieces: tuple[bytes, ...], then: str, failure: type[AttemptFailedError], pours: int
 ) -> None:
     async with supplier(answering(*pieces, then=then)) as place:
         # The twin tells some of them otherwise.
         expected = (failure, LostError, MalformedAnswerError) if isinstance(client, AiohttpClient) else failure
         with pytest.raises(expected):
-            await ask(client, place.base_url)
+            await ask(client, place.base_url, pours=pours)
 
 
-async def test_an_answer_that_drips_for_ever_ends_with_the_whole_time(client: Client) -> None:
+@pytest.mark.parametrize("pours", [0, ALL], ids=["read", "poured"])
+async def test_an_answer_that_drips_for_ever_ends_with_the_whole_time(client: Client, pours: int) -> None:
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(CHUNKED)
@@ -117,7 +136,7 @@ async def test_an_answer_that_drips_for_ever_ends_with_the_whole_time(client: Cl
 
     async with supplier(drip) as place:
         with pytest.raises(TimedOutError, match="in all"):
-            await ask(client, place.base_url, within_s=0.8)
+            await ask(client, place.base_url, within_s=0.8, pours=pours)
 
 
 async def test_a_head_without_end_is_refused(own: HttpClient) -> None:

@@ -81,6 +81,15 @@ class Connection(HttpToolsProtocol):
         cycle.on_response()
         return True
 
+    def pass_on(self, piece: bytes) -> bool:
+        """Send a piece of the answer under way at once; False if the server must, which waits for slow callers."""
+        cycle = self._under_way
+        if cycle is None or not cycle.chunked_encoding or cycle.response_complete or self.flow.write_paused:
+            return False
+        if piece and not cycle.disconnected:
+            self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        return True
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # noqa: D102 - as asyncio calls it
         super().connection_made(transport)
         self._await_head()

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from modelbus.chassis.database import engine_url, plain_dsn
 from modelbus.chassis.entry import TryAgainError
+from modelbus.chassis.settings import DatabaseSettings
 
 LOCK_TIMEOUT_MS = 2_000
 """Whoever comes behind a waiting migration waits as long; so it waits briefly, and often."""
@@ -23,6 +24,18 @@ WAIT_S = 60.0
 STATEMENT_S = 600.0
 
 _LOCKED, _TOO_LONG = "55P03", "57014"
+
+
+def migrate_service(name: str) -> None:
+    """Bring a service's schema up to date, with the database and the patience that the environment names.
+
+    Raises:
+        TryAgainError: as `migrate` does.
+    """
+    settings = DatabaseSettings()
+    url = settings.database_url.get_secret_value()
+    wait_s, statement_s = settings.migration_wait_s, settings.migration_statement_s
+    migrate(f"modelbus.{name}", url, name, wait_s=wait_s, statement_s=statement_s)
 
 
 def migrate(

@@ -19,17 +19,9 @@ def serve() -> None:
 
 def migrate() -> None:
     """Bring the schema up to date."""
-    from modelbus.chassis.migrations import migrate
-    from modelbus.chassis.settings import DatabaseSettings
+    from modelbus.chassis.migrations import migrate_service
 
-    settings = DatabaseSettings()
-    migrate(
-        "modelbus.integrity",
-        settings.database_url.get_secret_value(),
-        "integrity",
-        wait_s=settings.migration_wait_s,
-        statement_s=settings.migration_statement_s,
-    )
+    migrate_service("integrity")
 
 
 def openapi(file: Path) -> None:

@@ -235,6 +235,7 @@ class Door:
                     if body.is_over:
                         self._account(visit)
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    await body.pour(visit.connection.pass_on)
                 await send({"type": "http.response.body"})
         except TimeoutError:
             body.give_up()

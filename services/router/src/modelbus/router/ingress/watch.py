@@ -21,6 +21,9 @@ class Caller(Protocol):
     def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
         """Answer the request at once; False if that can't be done now."""
 
+    def pass_on(self, piece: bytes) -> bool:
+        """Send a piece of an answer that has begun at once; False if that can't be done now."""
+
 
 class CallerWatch:
     """A block that ends by CallerGoneError when the caller leaves.

@@ -1,6 +1,6 @@
 """A reply is what the caller gets, whatever server carries it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,6 +19,9 @@ class Pieces(Protocol):
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterate over the pieces."""
+
+    async def pour(self, write: Callable[[bytes], bool]) -> None:
+        """Write pieces as they come, until one is not taken or is the last; these are iterated over as ever."""
 
     def give_up(self) -> None:
         """Hear that the caller does not take what there is for it."""

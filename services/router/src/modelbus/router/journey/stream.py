@@ -84,6 +84,20 @@ class RelayedStream:
         self._note_progress()
         return ready
 
+    async def pour(self, write: Callable[[bytes], bool]) -> None:
+        """Write events as they come, up to the last ones or a failure, and up to one that is not taken."""
+
+        def take(piece: bytes) -> bool:
+            ready = self._events.take(piece)
+            goes_on = not (self._events.is_done or self._events.failure)
+            if goes_on and (not ready or write(ready)):
+                return True
+            self._held = ready
+            return False
+
+        if not (self.is_over or self._held or self._events.failure):
+            await self._answer.pour(take)
+
     async def _next_events(self) -> bytes:
         while not (self._events.failure or self._events.is_done):
             piece = await anext(self._pieces, None)

@@ -1,9 +1,12 @@
 """The interface to suppliers: one method, whoever implements it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple, Protocol, Self
+
+type Sink = Callable[[bytes], bool]
+"""Takes a piece of a body, and answers whether it wants more of them at once."""
 
 
 class Target(NamedTuple):
@@ -54,6 +57,13 @@ class Answer(Protocol):
 
     def iter(self) -> AsyncIterator[bytes]:
         """Read the body in pieces, as they come."""
+
+    async def pour(self, sink: Sink) -> None:
+        """Give the sink each piece at the moment it comes, until it wants no more or the body has ended in any way.
+
+        Waiting for pieces takes two turns of the loop for each; this takes none. How the body ended, and whatever comes
+        after the sink had enough, is read as ever.
+        """
 
     def close(self) -> None:
         """Be done with it: a connection that is not read to its end is closed at once."""

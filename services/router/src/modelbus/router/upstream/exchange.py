@@ -6,10 +6,12 @@ from typing import Protocol
 import httptools
 
 from modelbus.router.domain.errors import AttemptFailedError, LostError, MalformedAnswerError
+from modelbus.router.upstream.client import Sink
 
 MOST_HEAD_BYTES = 64 * 1024
 PAUSE_AT = 256 * 1024
 """Bytes of a body that wait for the caller, above which reading stops until they are taken."""
+STALLED = "stalled"
 _NO_BODY = (204, 304)
 _READ = {
     name.encode(): name
@@ -43,6 +45,8 @@ class Exchange:
         "_loop",
         "_parser",
         "_pieces",
+        "_sink",
+        "_stall_s",
         "_waiter",
         "ends_by_close",
         "failure",
@@ -63,6 +67,9 @@ class Exchange:
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
         self._pieces: list[bytes] = []
+        self._sink: Sink | None = None
+        """Who takes pieces as they come, `_stall_s` apart at most."""
+        self._stall_s = 0.0
         self._head_bytes = 0
         self.waiting_bytes = 0
         """Bytes of the body that nobody has read."""
@@ -102,7 +109,8 @@ class Exchange:
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
                 self.fail(MalformedAnswerError("answered too much", f"a head of more than {MOST_HEAD_BYTES} bytes"))
-        self._wake()
+        if self._sink is None or not self._goes_on(self._sink):
+            self._wake()
 
     def end_of_line(self, error: Exception | None) -> None:
         """Take that the connection is gone: the end of a body that nothing else ends, else a loss."""
@@ -146,6 +154,30 @@ class Exchange:
             if self.is_whole:
                 return b""
             await self._next(by, late)
+        return self._take()
+
+    async def pour(self, sink: Sink, *, by: float, stall_s: float) -> None:
+        """Give the sink what comes as it comes, until it wants no more or the body has ended, in whatever way."""
+        if self._pieces and not sink(self._take()):
+            return
+        if self.is_whole or self.failure is not None:
+            return
+        self._sink, self._stall_s = sink, stall_s
+        try:
+            await self._wait(by, STALLED)
+        finally:
+            self._sink = None
+
+    def _goes_on(self, sink: Sink) -> bool:
+        """Give the sink what there is, and answer whether anything is still to come that it wants."""
+        if self._pieces:
+            if not sink(self._take()):
+                self._sink = None
+                return False
+            self._line.wait_until(self._loop.time() + self._stall_s, STALLED)
+        return not self.is_whole and self.failure is None
+
+    def _take(self) -> bytes:
         piece = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self.waiting_bytes = 0
@@ -154,14 +186,17 @@ class Exchange:
 
     async def _next(self, by: float, late: str) -> None:
         self._check()
+        await self._wait(by, late)
+        if not self._pieces:
+            self._check()
+
+    async def _wait(self, by: float, late: str) -> None:
         self._line.wait_until(by, late)
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
-        if not self._pieces:
-            self._check()
 
     def _check(self) -> None:
         if self.failure is not None:

@@ -9,9 +9,9 @@ from typing import Self
 
 from modelbus.chassis.trust import trusted
 from modelbus.router.domain.errors import LostError, MalformedAnswerError
-from modelbus.router.upstream.client import Deadlines, Target
+from modelbus.router.upstream.client import Deadlines, Sink, Target
 from modelbus.router.upstream.dialling import Dialler
-from modelbus.router.upstream.exchange import Exchange
+from modelbus.router.upstream.exchange import STALLED, Exchange
 from modelbus.router.upstream.places import Origin, place_of
 from modelbus.router.upstream.pool import Pool
 
@@ -130,11 +130,18 @@ class HttpAnswer:
         while piece := await self._piece():
             yield piece
 
+    async def pour(self, sink: Sink) -> None:
+        """Give the sink each piece at the moment it comes, until it wants no more or the body has ended."""
+        await self._exchange.pour(sink, by=self._due(), stall_s=self._stall_s)
+
     async def _piece(self) -> bytes:
+        return await self._exchange.piece(by=self._due(), late=STALLED)
+
+    def _due(self) -> float:
         # From when it is asked for: a caller that is slow to take the piece before must not make the supplier late.
         by = self._loop.time() + self._stall_s if self._has_begun else self._first_byte_at
         self._has_begun = True
-        return await self._exchange.piece(by=by, late="stalled")
+        return by
 
     def close(self) -> None:
         """Close the connection, unless the body was read to its end."""
