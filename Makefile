@@ -50,12 +50,12 @@ docs: $(VENV)/.installed       ## write the schemas of the events, the documents
 bench: $(VENV)/.installed      ## measure, and print the tables
 	$(RUN)python benchmarks/run.py
 
-soak: $(VENV)/.installed       ## traffic, faults and changes at a router for MINUTES=; nothing may leak
+soak: $(VENV)/.installed       ## traffic, faults and changes at a router for MINUTES=; nothing may leak; a supplier that flaps for one
 	MINUTES=$(or $(MINUTES),1) $(RUN)python -m pytest -n 0 -q tests/router/test_soak.py tests/router/test_faults.py
 
 faults: $(VENV)/.installed     ## every fault under load; or MINUTES= of them at random (SEED= repeats), or ORDER=all of starts
-	$(if $(ORDER),ORDER="$(ORDER)",$(if $(MINUTES),MINUTES="$(MINUTES)" SEED="$(SEED)",FAULTS=all)) $(RUN)python -m pytest -n 0 -q \
-		$(if $(ORDER),tests/system/test_starting.py,$(if $(MINUTES),tests/faults/test_soak.py,tests/faults/test_faults.py tests/faults/test_full_disk.py))
+	$(if $(ORDER),ORDER="$(ORDER)",$(if $(MINUTES),MINUTES="$(MINUTES)" SEED="$(SEED)",FAULTS=all)) $(RUN)python -m pytest -q \
+		$(if $(ORDER),-n 2 --dist load tests/system/test_starting.py,-n 0 $(if $(MINUTES),tests/faults/test_soak.py,tests/faults/test_faults.py tests/faults/test_full_disk.py tests/faults/test_full_state.py))
 
 lock: $(VENV)/.installed       ## pin what the pyproject.toml files ask for; LOCK=--upgrade takes the newest of all
 	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.12 --generate-hashes --no-annotate \

@@ -17,21 +17,7 @@ from modelbus.launcher.directories import public_temporary_directory
 from modelbus.launcher.postgres import start_postgres
 from testing_bus import LocalBus, local_bus
 
-LONGEST = (
-    "tests/faults/test_soak.py",
-    "tests/router/test_soak.py",
-    "tests/catalog/test_export.py",
-    "tests/system/test_story.py",
-    "tests/deployment/test_image.py",
-    "tests/catalog/test_openapi.py",
-)
-"""Files that take long go first, so that no worker is left alone with one of them in the end."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first; the order of the others stays."""
-    places = {file: number for number, file in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONGEST)))
+pytest_plugins = ("gathering",)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -89,7 +89,10 @@ async def forging_issuer() -> AsyncIterator[ForgingIssuer]:
     @app.get("/jwks")
     async def jwks() -> Response:
         issuer.asked.append(("jwks", {}))
-        return issuer.answers.get("jwks") or JSONResponse(KeySet([issuer.key]).as_dict(private=False))
+        own = KeySet([issuer.key]).as_dict(private=False)["keys"]
+        # Keys that nobody here can use are left out.
+        odd = [{"kty": "EC", "crv": "brainpoolP256r1", "x": "AA", "y": "AA"}, {"kty": "OKP", "crv": "?", "x": "AA"}]
+        return issuer.answers.get("jwks") or JSONResponse({"keys": [*odd, *own]})
 
     @app.post("/token")
     async def token(request: Request) -> Response:

@@ -225,6 +225,20 @@ async def test_who_was_wrong_about_a_credential_is_not_believed_again_so_soon_an
     assert not Refusal(new_id(), "r1", 1, 401, NOW, NOW, NOW).is_disbelieved(1, NOW + 2 * KEPT_FOR)
 
 
+async def test_a_router_whose_clock_is_ahead_has_nobody_disbelieved_for_as_long(
+    http: httpx.AsyncClient, opened: Database
+) -> None:
+    made = await a_credential(http, (await a_supplier(http))["id"])
+    await hear(opened, report(made))
+
+    async with opened.transaction() as session:
+        await note_acceptance(session, usage((made["id"], str(new_id()), datetime.now(UTC) + timedelta(days=1))))
+        [said] = await list_refusals(session, UUID(made["id"]))
+
+    assert said.disproved_at is not None
+    assert said.disproved_at <= datetime.now(UTC)
+
+
 async def test_another_router_is_believed_where_one_was_wrong(http: httpx.AsyncClient, opened: Database) -> None:
     made = await a_credential(http, (await a_supplier(http))["id"])
     await hear(opened, report(made))

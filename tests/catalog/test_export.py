@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import httpx
 import pytest
 
 from builders import a_credential, a_model, a_served_model, a_source, a_supplier, shown
+from catalog.commands import command
 from catalog.test_feed import administrator, assert_equal_to_truth, following
 from catalogs import settings_for
 from modelbus.catalog.app import create_app
@@ -39,7 +38,7 @@ async def another_catalog(
 ) -> AsyncIterator[tuple[httpx.AsyncClient, FreshDatabase]]:
     headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
     async with (
-        databases.fresh() as database,
+        databases.lent() as database,
         serving(create_app(settings_for(database, "nats://127.0.0.1:9", **settings))) as url,
         httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client,
     ):
@@ -133,17 +132,24 @@ def test_every_table_is_exported_or_left_out_for_a_reason() -> None:
     assert [RowReader(table) for table in EXPORTED]
 
 
+@pytest.fixture(scope="module")
+async def furnished(databases: Databases) -> AsyncIterator[httpx.AsyncClient]:
+    """A catalog that has something of every kind, to be read alone."""
+    async with another_catalog(databases) as (http, _database):
+        await furnish(http)
+        yield http
+
+
 async def test_a_restore_into_an_empty_catalog_gives_an_equal_export(
-    http: httpx.AsyncClient, databases: Databases
+    furnished: httpx.AsyncClient, databases: Databases
 ) -> None:
-    await furnish(http)
-    document = await export(http)
+    document = await export(furnished)
     assert [table.name for table in EXPORTED if not document["tables"][table.name]] == []
 
     async with another_catalog(databases) as (other, _database):
         answer = await restore(other, document)
         again = await export(other)
-        snapshots = [await records(http), await records(other)]
+        snapshots = [await records(furnished), await records(other)]
 
     assert answer.status_code == 200, answer.text
     vault = Vault(MASTER_KEY)
@@ -159,10 +165,9 @@ async def test_a_restore_into_an_empty_catalog_gives_an_equal_export(
 
 
 async def test_secrets_travel_under_a_passphrase_to_another_master_key(
-    http: httpx.AsyncClient, databases: Databases
+    furnished: httpx.AsyncClient, databases: Databases
 ) -> None:
-    await furnish(http)
-    answer = await http.get(f"{V1}/export", headers=PASSPHRASE)
+    answer = await furnished.get(f"{V1}/export", headers=PASSPHRASE)
     document = answer.json()
     inner = vault_of(PASSPHRASE["X-Modelbus-Passphrase"], document["secrets"]["salt"])
 
@@ -184,9 +189,10 @@ async def test_secrets_travel_under_a_passphrase_to_another_master_key(
     assert password.startswith("$argon2id$")
 
 
-async def test_a_document_under_another_master_key_is_refused(http: httpx.AsyncClient, databases: Databases) -> None:
-    await furnish(http)
-    document = await export(http)
+async def test_a_document_under_another_master_key_is_refused(
+    furnished: httpx.AsyncClient, databases: Databases
+) -> None:
+    document = await export(furnished)
 
     async with another_catalog(databases, master_keys=OTHER_KEY) as (other, _database):
         answer = await restore(other, document)
@@ -203,10 +209,9 @@ async def test_an_export_needs_to_know_what_seals_its_secrets(http: httpx.AsyncC
 
 
 async def test_what_is_configured_is_only_replaced_on_demand_and_then_whole(
-    http: httpx.AsyncClient, databases: Databases
+    furnished: httpx.AsyncClient, databases: Databases
 ) -> None:
-    await furnish(http)
-    document = await export(http)
+    document = await export(furnished)
 
     async with another_catalog(databases) as (other, _database):
         supplier, model = await a_supplier(other, name="of-here"), await a_model(other)
@@ -227,10 +232,9 @@ async def test_what_is_configured_is_only_replaced_on_demand_and_then_whole(
 
 
 async def test_a_dry_run_tells_what_would_come_of_it_and_does_nothing(
-    http: httpx.AsyncClient, databases: Databases
+    furnished: httpx.AsyncClient, databases: Databases
 ) -> None:
-    await furnish(http)
-    document = await export(http)
+    document = await export(furnished)
 
     async with another_catalog(databases) as (other, _database):
         await a_supplier(other)
@@ -291,11 +295,11 @@ BREAKINGS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 
 @pytest.fixture(scope="module")
-async def two(databases: Databases) -> AsyncIterator[tuple[dict[str, Any], httpx.AsyncClient]]:
+async def two(
+    furnished: httpx.AsyncClient, databases: Databases
+) -> AsyncIterator[tuple[dict[str, Any], httpx.AsyncClient]]:
     """A document, and a catalog that has an administrator and something configured."""
-    async with another_catalog(databases) as (http, _database):
-        await furnish(http)
-        document = await export(http)
+    document = await export(furnished)
     async with another_catalog(databases) as (http, _database):
         await a_supplier(http)
         await made(http, "users", name="grace", role="admin", password="correct horse battery staple")
@@ -356,10 +360,8 @@ async def test_a_document_of_a_newer_release_is_refused_as_such(two: tuple[dict[
 
 
 async def test_a_document_of_before_a_column_was_added_takes_its_default(
-    http: httpx.AsyncClient, databases: Databases
+    furnished: httpx.AsyncClient, databases: Databases
 ) -> None:
-    await furnish(http)
-
     def older(tables: dict[str, Any]) -> None:
         for row in tables["models"]:
             for name in ("tier", "tag_ids", "parameters", "is_featured", "version"):
@@ -368,7 +370,7 @@ async def test_a_document_of_before_a_column_was_added_takes_its_default(
             del row["triggers"]
         del tables["strategy_models"]
 
-    document = broken(await export(http), older)
+    document = broken(await export(furnished), older)
     async with another_catalog(databases) as (other, _database):
         answer = await restore(other, document)
         again = await export(other)
@@ -399,9 +401,8 @@ async def test_a_document_may_be_longer_than_other_bodies_within_a_limit_of_its_
     assert within.json()["after"]["models"] == 300
 
 
-async def test_any_layout_of_the_document_is_read(http: httpx.AsyncClient, databases: Databases) -> None:
-    await furnish(http)
-    document = await export(http)
+async def test_any_layout_of_the_document_is_read(furnished: httpx.AsyncClient, databases: Databases) -> None:
+    document = await export(furnished)
 
     async with another_catalog(databases) as (other, _database):
         answer = await restore(other, json.dumps(dict(reversed(document.items())), indent=4, sort_keys=True).encode())
@@ -409,9 +410,8 @@ async def test_any_layout_of_the_document_is_read(http: httpx.AsyncClient, datab
     assert answer.status_code == 200, answer.text
 
 
-async def test_a_restored_thing_has_a_version_to_go_back_to(http: httpx.AsyncClient, databases: Databases) -> None:
-    await furnish(http)
-    document = await export(http)
+async def test_a_restored_thing_has_a_version_to_go_back_to(furnished: httpx.AsyncClient, databases: Databases) -> None:
+    document = await export(furnished)
     [scope] = document["tables"]["scopes"]
     path = f"{V1}/scopes/{scope['id']}"
 
@@ -482,24 +482,6 @@ async def test_the_commands_write_and_read_the_same_document(
     await furnish(http)
     file, phrase = tmp_path / "backup.json", tmp_path / "passphrase"
     phrase.write_text("correct horse battery staple\n")
-
-    async def command(target: FreshDatabase, *step: str) -> tuple[int, str]:
-        environment = {
-            **os.environ,
-            "MODELBUS_DATABASE_URL": target.url("catalog"),
-            "MODELBUS_MASTER_KEYS": MASTER_KEY,
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "modelbus.catalog",
-            *step,
-            env=environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        told, _ = await process.communicate()
-        return process.returncode or 0, told.decode()
 
     async with another_catalog(databases) as (other, target):
         with_phrase = ("--passphrase-file", str(phrase))

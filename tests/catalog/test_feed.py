@@ -4,21 +4,29 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
 import msgspec
 import pytest
+from nats.aio.msg import Msg
 
-from builders import a_credential, a_model, a_served_model, a_source, a_supplier
+from builders import a_credential, a_model, a_served_model, a_source, a_supplier, an_event
+from catalog.people import a_session, run_sql, shows
 from catalogs import settings_for
 from modelbus.catalog.actions.feed import KINDS
 from modelbus.catalog.app import create_app
 from modelbus.chassis.feed import Applied, Follower
+from modelbus.chassis.ids import new_id
 from modelbus.chassis.loops import stop
 from modelbus.chassis.messaging import Bus
+from modelbus.contracts.catalog import CatalogHeartbeat
+from modelbus.contracts.envelope import Envelope
+from modelbus.contracts.event import Event
 from modelbus.contracts.feed import Snapshot
 from running import ADMIN_TOKEN, SERVICE_TOKEN, eventually, free_port, serving
 from servers import FreshDatabase
@@ -112,6 +120,30 @@ async def test_a_follower_hears_changes_within_moments(catalog_with_bus: str, bu
         model = await a_model(http)
         await eventually(lambda: model["id"] in records_held(follower)["model"], within_s=1)
         assert not follower.is_stale
+
+
+async def test_what_a_lost_stream_is_told_again_of_an_older_epoch_makes_no_follower_ask(
+    catalog_with_bus: str, bus: LocalBus
+) -> None:
+    async with administrator(catalog_with_bus) as http, following(catalog_with_bus, bus.url) as follower:
+        await a_model(http)
+        await assert_equal_to_truth(follower, http)
+        older, place = uuid4(), follower.revision
+        client = await bus.client()
+
+        def hear(event: Event, revision: int) -> bool:
+            told = Envelope(new_id(), event.type, "/test", datetime.now(UTC), b"", revision=revision, epoch=older)
+            body = event.model_dump_json().encode()
+            follower._heard(Msg(client, event.type, data=body, headers=told.headers()))
+            asks, follower._must_ask = follower._must_ask, False
+            return asks
+
+        hear(an_event(), place)
+        assert not hear(an_event(), place)
+        # A truth that went back says so by its heartbeat, and one that went on by what it tells.
+        assert hear(CatalogHeartbeat(epoch=older, revision=place), place)
+        assert hear(an_event(), place + 1)
+        await client.close()
 
 
 async def test_the_stream_replayed_from_empty_gives_the_snapshot(
@@ -270,6 +302,32 @@ async def test_a_services_token_opens_the_feed_and_nothing_else(catalog_url: str
             assert (await service.get(path)).status_code == 200
         refused = await service.get("/api/v1/models")
 
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+
+
+async def test_who_reads_the_feed_is_told_no_secret_even_sealed_or_hashed(
+    http: httpx.AsyncClient, database: FreshDatabase
+) -> None:
+    await some_changes(http)
+    found = await run_sql(
+        database, "SELECT sealed FROM catalog.credentials UNION SELECT key_hash FROM catalog.access_keys"
+    )
+    secrets = [row[0] for row in found]
+    reader = shows(await a_session(http, role="editor"))
+
+    theirs = [await http.get(path, headers=reader) for path in ("/api/v1/snapshot", "/api/v1/changes?after=0")]
+    ours = [await http.get(path) for path in ("/api/v1/snapshot", "/api/v1/changes?after=0")]
+    refused = await http.get("/api/v1/snapshot?kinds=model,credential", headers=reader)
+
+    assert len(secrets) == 2
+    for answer, whole in zip(theirs, ours, strict=True):
+        assert not any(secret in answer.text for secret in secrets)
+        assert all(secret in whole.text for secret in secrets)
+    assert theirs[0].json()["records"].keys() == KINDS.keys() - {"credential", "access_key"}
+    kept = [(each["revision"], each["type"]) for each in theirs[1].json()["changes"]]
+    assert kept == [(each["revision"], each["type"]) for each in ours[1].json()["changes"]]
+    silent = {each["type"] for each in theirs[1].json()["changes"] if each["data"] is None}
+    assert silent == {"credential.changed", "access_key.changed"}
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
 
 

@@ -17,6 +17,7 @@ from modelbus.chassis.database import Database
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.outbox import Head as Position
 from modelbus.contracts.feed import Snapshot
+from running import eventually
 from servers import FreshDatabase
 
 EVERY = frozenset(KINDS)
@@ -122,6 +123,25 @@ async def test_an_audit_finds_what_nobody_told_and_reads_it(
     assert {kind for kind in KINDS if after.digests[kind] != before.digests[kind]} == {"model"}
     assert await names(feed) == ["Untold"]
     assert await feed.problem() is None
+
+
+async def test_who_holds_the_records_has_all_of_them_while_an_audit_reads_them_anew(
+    feed: Feed, http: httpx.AsyncClient, database: FreshDatabase
+) -> None:
+    await a_model(http)
+    await feed.advance()
+    await untold(database, "UPDATE catalog.models SET display_name = 'Untold'")
+    audit = asyncio.create_task(feed.audit(rest_s=0.01))
+    while not feed._turn.locked():  # noqa: ASYNC110 - the lock tells nobody that it is taken
+        await asyncio.sleep(0)
+
+    async with feed.held():
+        await eventually(lambda: feed._differs)
+        held = len(feed._replica.records["model"])
+    await audit
+
+    assert held == 1
+    assert await names(feed) == ["Untold"]
 
 
 async def test_changes_while_an_audit_reads_are_no_difference(

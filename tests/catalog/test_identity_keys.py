@@ -1,8 +1,6 @@
 """The keys that sign sessions: sealed at rest, public for whoever verifies, and taken over from without a gap."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +11,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
 from builders import shown
+from catalog.commands import command
 from catalog.people import ME, REFRESH, a_session, a_user, audited, run_sql, shows, shut_out, sign_in
 from catalogs import settings_for
 from modelbus.catalog.app import create_app
@@ -197,15 +196,10 @@ async def test_signing_keys_are_sealed_anew_with_the_credentials(
     http: httpx.AsyncClient, database: FreshDatabase
 ) -> None:
     session = await a_session(http)
-    environment = {
-        **os.environ,
-        "MODELBUS_DATABASE_URL": database.url("catalog"),
-        "MODELBUS_MASTER_KEYS": f"{NEW_MASTER_KEY},{MASTER_KEY}",
-    }
 
-    command = await asyncio.create_subprocess_exec(sys.executable, "-m", "modelbus.catalog", "reseal", env=environment)
+    code, said = await command(database, "reseal", master_keys=f"{NEW_MASTER_KEY},{MASTER_KEY}")
 
-    assert await command.wait() == 0
+    assert code == 0, said
     async with a_replica(database, master_keys=NEW_MASTER_KEY) as replica:
         assert (await replica.get(ME, headers=shows(session))).status_code == 200
         again = (await sign_in(replica, session["user"]["name"])).json()

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 from builders import shown
-from catalog.forgeries import hs256, unsigned
+from catalog.forgeries import headed, hs256, unsigned
 from catalog.issuers import ForgingIssuer, a_key, follow, forging_issuer
 from catalog.people import ME, USERS, a_user, audited, bearer, client_of, run_sql, shows, shut_out, sign_in
 from catalogs import settings_for
@@ -371,6 +371,28 @@ async def test_an_issuers_token_that_is_not_for_us_opens_nothing(
     answer = await browser.get(ME, headers=bearer(issuer.sign({"aud": audience})))
 
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("header", [b'["alg"]', b'{"alg":"RS256"}'])
+async def test_a_token_of_anything_but_objects_opens_nothing(
+    browser: httpx.AsyncClient, issuer: ForgingIssuer, header: bytes
+) -> None:
+    for claims in (b'{"iss":"%s"}' % issuer.url.encode(), b"[]", b"[" * 40_000):
+        answer = await browser.get(ME, headers=bearer(headed(header, claims)))
+        assert answer.status_code == 401, claims[:60]
+
+
+async def test_whom_the_issuer_alone_knows_has_no_tokens_here_and_touches_nobodys(
+    browser: httpx.AsyncClient, issuer: ForgingIssuer, admin: httpx.AsyncClient
+) -> None:
+    made = await admin.post("/api/v1/auth/tokens", json={"name": "deploy", "role": "admin"})
+    token, path = bearer(issuer.sign({"aud": "modelbus-api"})), f"/api/v1/auth/tokens/{made.json()['id']}"
+
+    listed = await browser.get("/api/v1/auth/tokens", headers=token)
+    deleted = await browser.delete(path, headers=token)
+
+    assert (listed.json()["items"], deleted.status_code) == ([], 404)
+    assert (await browser.get(ME, headers=bearer(made.json()["token"]))).status_code == 200
 
 
 async def test_a_stranger_can_not_make_us_ask_the_issuer_again_and_again(

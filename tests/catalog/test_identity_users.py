@@ -1,8 +1,7 @@
 """Users are made, changed and deleted by admins, and nobody gives away more than they have."""
 
 import asyncio
-import os
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,6 +10,7 @@ import httpx
 import pytest
 
 from builders import shown
+from catalog.commands import command
 from catalog.people import PASSWORD, TOKENS, USERS, a_session, a_user, bearer, run_sql, shows, sign_in
 from catalog.refusals import fields_of
 from servers import FreshDatabase
@@ -193,7 +193,9 @@ async def test_what_changed_of_a_user_is_kept_without_the_password(
     await http.patch(f"{USERS}/{user['id']}", json={"role": "editor"})
     await http.put(f"{USERS}/{user['id']}/password", json={"password": "an entirely other phrase"})
 
-    rows = await run_sql(database, "SELECT changed::text, caller_name FROM catalog.versions WHERE kind = 'user'")
+    rows = await run_sql(
+        database, "SELECT changed::text, caller_name FROM catalog.versions WHERE kind = 'user' ORDER BY number"
+    )
     actions = await run_sql(database, "SELECT action, outcome FROM catalog.audit ORDER BY id")
     told = await run_sql(database, "SELECT count(*) FROM catalog.outbox")
 
@@ -221,30 +223,17 @@ async def test_a_user_who_is_not_there_is_not_found(http: httpx.AsyncClient) -> 
     assert {answer.status_code for answer in answers} == {404}
 
 
-async def create_admin(database: FreshDatabase, *words: str, said: str = "") -> tuple[int, str]:
-    environment = {**os.environ, "MODELBUS_DATABASE_URL": database.url("catalog")}
-    command = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "modelbus.catalog", "create-admin", *words),
-        env=environment,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    answered, _ = await command.communicate(said.encode())
-    assert command.returncode is not None
-    return command.returncode, answered.decode()
-
-
 async def test_the_first_admin_is_made_by_a_command_that_takes_no_password_as_an_argument(
     http: httpx.AsyncClient, database: FreshDatabase, tmp_path: Path
 ) -> None:
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    create_admin = partial(command, database, "create-admin", master_keys=None)
 
-    by_input = await create_admin(database, "Ada", said=f"{PASSWORD}\n")
-    by_file = await create_admin(database, "grace", "--password-file", str(tmp_path / "password"))
-    again = await create_admin(database, "ada", said=f"{PASSWORD}\n")
-    easy = await create_admin(database, "linus", said="short\n")
-    odd = await create_admin(database, "two words", said=f"{PASSWORD}\n")
+    by_input = await create_admin("Ada", said=f"{PASSWORD}\n")
+    by_file = await create_admin("grace", "--password-file", str(tmp_path / "password"))
+    again = await create_admin("ada", said=f"{PASSWORD}\n")
+    easy = await create_admin("linus", said="short\n")
+    odd = await create_admin("two words", said=f"{PASSWORD}\n")
 
     assert [code for code, _ in (by_input, by_file, again, easy, odd)] == [0, 0, 2, 2, 2]
     assert PASSWORD not in str([by_input, by_file, again, easy, odd])

@@ -53,11 +53,12 @@ async def apply(
     models: list[ListedModel],
     run: UUID | None = None,
     revision: int | None = None,
+    epoch: UUID | None = None,
 ) -> UUID:
     run_id = run or new_id()
     listing = Listing(run_id=run_id, supplier_id=supplier["id"], digest="d", models=models, left_out=[])
     async with opened.transaction() as session:
-        await apply_listing(session, listing, revision or next(_revisions))
+        await apply_listing(session, listing, revision or next(_revisions), epoch)
     return run_id
 
 
@@ -249,3 +250,20 @@ async def test_a_listing_that_comes_late_does_not_undo_a_newer_one(
     assert (refused.run_id, "newer" in refused.reason) == (run, True)
     assert (await shown(http, "/api/v1/models/two"))["is_available"]
     assert (await http.get("/api/v1/models/one")).status_code == 404
+
+
+async def test_a_database_of_syncs_that_counts_from_an_earlier_number_is_heard_in_its_new_epoch(
+    http: httpx.AsyncClient, opened: Database, told: Told
+) -> None:
+    before, after = new_id(), new_id()
+    supplier = await a_supplier(http, removal_after=1)
+    # In order: applied before epochs were kept, then in one, one that comes late, a restored one, one that comes late.
+    deliveries = [(None, 7, True), (before, 7, False), (before, 9, True), (before, 8, False)]
+    deliveries += [(after, 3, True), (after, 2, False), (before, 10, False), (after, 4, True)]
+
+    applied = []
+    for number, (epoch, revision, _) in enumerate(deliveries):
+        run = await apply(opened, supplier, [ListedModel(upstream_name=f"m-{number}")], revision=revision, epoch=epoch)
+        applied.append(run not in {each.run_id for each in await told(ListingRefused)})
+
+    assert applied == [is_applied for _, _, is_applied in deliveries]

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from builders import a_credential, a_supplier, shown
+from catalog.commands import command
 from catalog.people import LOGIN, PASSWORD, REFRESH, TOKENS, USERS, a_user, bearer, run_sql, shows, sign_in
 from catalogs import settings_for
 from modelbus.catalog.actions.credentials import change_credential
@@ -412,18 +413,10 @@ async def test_only_an_admin_may_reseal(http: httpx.AsyncClient) -> None:
 async def test_secrets_are_sealed_anew_by_command(http: httpx.AsyncClient, database: FreshDatabase) -> None:
     supplier = await a_supplier(http)
     await a_credential(http, supplier["id"], secret=SECRET)
-    environment = {
-        **os.environ,
-        "MODELBUS_DATABASE_URL": database.url("catalog"),
-        "MODELBUS_MASTER_KEYS": f"{NEW_KEY},{MASTER_KEY}",
-    }
 
-    done = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "modelbus.catalog", "reseal", env=environment, stdout=asyncio.subprocess.PIPE
-    )
-    said, _ = await done.communicate()
+    code, said = await command(database, "reseal", master_keys=f"{NEW_KEY},{MASTER_KEY}")
 
-    assert said.decode().startswith("credentials.sealed: 1 of 1 sealed anew")
+    assert (code, said.partition(",")[0]) == (0, "credentials.sealed: 1 of 1 sealed anew")
     snapshot = (await http.get("/api/v1/snapshot", params={"kinds": "credential"})).json()
     assert Vault(NEW_KEY).open(snapshot["records"]["credential"][0]["sealed"]) == SECRET
 

@@ -89,6 +89,23 @@ def test_credentials_of_the_url_do_not_stay_in_it() -> None:
     assert (access.user, access.password) == ("sync", "p@ss")
 
 
+@pytest.mark.parametrize("password", ["sl/ash", "1/2", "qu?estion", "ha#sh", "com,ma", "[bracket", "\u2100"])
+def test_a_password_that_no_url_can_hold_is_refused_and_not_repeated(
+    password: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODELBUS_NATS_URL", f"nats://sync:{password}@one:4222")
+    monkeypatch.setattr("sys.argv", ["program", "serve"])
+
+    def serve() -> None:
+        BusSettings().access()
+
+    assert entry.run("program", serve=serve) == entry.EXIT_SETTINGS
+    said = capsys.readouterr().err
+    assert "MODELBUS_NATS_URL: must be nats://host:port" in said
+    assert password not in said
+    assert password not in repr(BusSettings())
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [
@@ -103,7 +120,7 @@ def test_half_a_certificate_is_refused_by_name(given: dict[str, Path], named: st
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda each: each.__module__)
 def test_what_is_called_like_a_secret_is_one(settings: type[Environment]) -> None:
-    secret = re.compile(r"(password|passwords|secret|token|keys|superuser_url|database_url)$")
+    secret = re.compile(r"(password|passwords|secret|token|keys|superuser_url|database_url|nats_url)$")
     for name, field in settings.model_fields.items():
         if secret.search(name):
             assert SecretStr in {field.annotation, *get_args(field.annotation)}, name

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import UUID
@@ -7,13 +7,15 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
+from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.types import Receive, Scope, Send
 
 from builders import an_event
 from modelbus.catalog.store.tables import parking
-from modelbus.chassis import database_problems, problems
+from modelbus.chassis import database_problems, problems, settling
 from modelbus.chassis.callers import Caller, Role
 from modelbus.chassis.database import Database
 from modelbus.chassis.hearing import Heard, Hearing
@@ -35,8 +37,15 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[UUID] = []
         self.failures: list[Exception] = []
+        self.too_long: Collection[UUID] = ()
+        """Runs for which PostgreSQL always takes too long."""
+        self.tries = 0
 
-    async def hear(self, _session: AsyncSession, heard: Heard[SyncRequested]) -> None:
+    async def hear(self, session: AsyncSession, heard: Heard[SyncRequested]) -> None:
+        self.tries += 1
+        if heard.event.run_id in self.too_long:
+            await session.execute(text("SET LOCAL statement_timeout = 1"))
+            await session.execute(text("SELECT pg_sleep_for('5 s')"))
         if self.failures:
             raise self.failures.pop(0)
         self.heard.append(heard.event.run_id)
@@ -140,6 +149,30 @@ async def test_a_message_without_an_envelope_is_parked(catalog_database: Databas
     assert "specversion" in (await parked())[0]
 
 
+async def test_a_message_without_an_envelope_that_is_told_again_is_parked_once(
+    catalog_database: Database, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acknowledge = Msg.ack
+    lost: list[Msg] = []
+
+    async def lose_the_first(message: Msg) -> None:
+        if lost:
+            await acknowledge(message)
+        else:
+            lost.append(message)
+            await message.nak()
+
+    monkeypatch.setattr(Msg, "ack", lose_the_first)
+    for _ in range(2):
+        await tell(bus, attributes={"ce-specversion": "0.3"})
+
+    async with hearing(catalog_database, bus, Listener()):
+        await eventually(lambda: _is_answered(bus))
+
+    assert len(lost) == 1
+    assert len(await parked()) == 2
+
+
 async def test_an_outage_of_ours_parks_nothing_however_long(catalog_database: Database, bus: LocalBus) -> None:
     listener = Listener()
     # More outages than tries, and one failure of its own after them: still not parked.
@@ -150,6 +183,24 @@ async def test_an_outage_of_ours_parks_nothing_however_long(catalog_database: Da
         await eventually(lambda: listener.heard == [run], within_s=20)
 
     assert await parked() == []
+
+
+async def test_a_message_for_which_the_database_always_takes_too_long_is_parked_and_delays_nobody(
+    catalog_database: Database, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More than the consumer's own tries: a burdened server is given longer.
+    monkeypatch.setattr(settling, "MOST_TOO_MUCH", 4)
+    monkeypatch.setattr(settling, "retry_delay_s", lambda _tries: 0.01)
+    listener = Listener()
+    listener.too_long = [await tell(bus)]
+    run = await tell(bus)
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(parked)
+
+    [reason] = await parked()
+    assert "statement timeout" in reason
+    assert (listener.heard, listener.tries) == ([run], 4 + 1)
 
 
 async def test_a_deleted_consumer_is_made_anew_and_heard_again(catalog_database: Database, bus: LocalBus) -> None:
@@ -205,6 +256,15 @@ async def test_parked_messages_are_listed_retried_and_discarded_over_rest(
 def test_a_hearing_needs_a_handler_for_everything_it_subscribes_to() -> None:
     with pytest.raises(ValueError, match=r"sync\.requested"):
         Hearing(CONSUMER).attach(Bus("nats://127.0.0.1:9", service="x"), None, None)  # type: ignore[arg-type]
+
+
+async def _is_answered(local: LocalBus) -> bool:
+    client = await local.client()
+    try:
+        told = await client.jetstream().consumer_info("CATALOG", CONSUMER.durable)
+        return (told.num_pending, told.num_ack_pending) == (0, 0)
+    finally:
+        await client.close()
 
 
 async def _is_well(attached: Hearing) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from nats.js import JetStreamContext
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from builders import an_event
@@ -34,8 +35,13 @@ class Listener:
         self.heard: list[list[UUID]] = []
         self.failing: UUID | None = None
         self.outages: list[Exception] = []
+        self.most = TOGETHER
+        """As many at once do not take PostgreSQL too long."""
 
-    async def hear(self, _session: AsyncSession, heard: Sequence[Heard[Any]]) -> None:
+    async def hear(self, session: AsyncSession, heard: Sequence[Heard[Any]]) -> None:
+        if len(heard) > self.most:
+            await session.execute(text("SET LOCAL statement_timeout = 1"))
+            await session.execute(text("SELECT pg_sleep_for('5 s')"))
         if self.outages:
             raise self.outages.pop()
         runs = [each.event.run_id for each in heard]
@@ -132,3 +138,17 @@ async def test_an_outage_is_nobodys_fault_and_all_come_again(catalog_database: D
         await eventually(lambda: set(listener.runs) == told)
 
     assert (await parking.list_parked(50, None)).items == []
+
+
+async def test_what_takes_the_database_too_long_together_is_heard_one_by_one(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    listener = Listener()
+    listener.most = 1
+    async with telling(bus) as context:
+        told = [await tell(context) for _ in range(5)]
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(lambda: len(listener.runs) == len(told))
+
+    assert listener.runs == told

@@ -1,7 +1,6 @@
 """A migration runs while the previous version serves: it waits briefly, breaks nothing that serves, or does nothing."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from io import StringIO
@@ -12,6 +11,7 @@ import pytest
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 
+from chassis.breaking import breakages
 from modelbus.chassis import migrations
 from modelbus.chassis.entry import TryAgainError, run
 from modelbus.chassis.migrations import migrate, script_directory
@@ -21,20 +21,6 @@ from servers import Databases, FreshDatabase
 SERVICES = ("catalog", "sync", "integrity")
 UNRULED = {("catalog", "0004"), ("integrity", "0002")}
 """What was made before there was a version to be upgraded from."""
-
-BREAKING = {
-    "drops a table": r"DROP TABLE",
-    "drops a column": r"DROP COLUMN",
-    "renames": r"\bRENAME\b",
-    "changes a type": r"ALTER COLUMN \S+ (SET DATA )?TYPE",
-    "demands a value that the previous version does not write": r"ALTER COLUMN \S+ SET NOT NULL",
-    "adds a column that the previous version does not fill": r"ADD COLUMN (?!.*\bDEFAULT\b|.*\bGENERATED\b).*NOT NULL",
-}
-"""What the previous version, which still serves, does not survive."""
-
-
-def breakages(sql: str) -> list[str]:
-    return [what for what, pattern in BREAKING.items() if re.search(pattern, sql, re.IGNORECASE)]
 
 
 def sql_of(service: str, revision: str, before: str) -> str:
@@ -76,25 +62,6 @@ def test_a_revision_breaks_nothing_that_serves_unless_it_ends_what_an_earlier_on
         assert began < revision
         return
     assert found == [], f"add first; take away in a later release, marked `contracts = '{revision}'`"
-
-
-@pytest.mark.parametrize(
-    ("sql", "count"),
-    [
-        ("ALTER TABLE sync.runs DROP COLUMN note", 1),
-        ("DROP TABLE sync.runs", 1),
-        ("ALTER TABLE sync.runs RENAME note TO remark", 1),
-        ("ALTER TABLE sync.runs ALTER COLUMN note TYPE INTEGER", 1),
-        ("ALTER TABLE sync.runs ALTER COLUMN note SET NOT NULL", 1),
-        ("ALTER TABLE sync.runs ADD COLUMN note TEXT NOT NULL", 1),
-        ("ALTER TABLE sync.runs ADD COLUMN note TEXT DEFAULT '' NOT NULL", 0),
-        ("ALTER TABLE sync.runs ADD COLUMN note TEXT", 0),
-        ("CREATE TABLE sync.notes (note TEXT NOT NULL)", 0),
-        ("DROP INDEX sync.ix_runs_note", 0),
-    ],
-)
-def test_what_the_previous_version_does_not_survive_is_told_from_what_it_does(sql: str, count: int) -> None:
-    assert len(breakages(sql)) == count
 
 
 @pytest.fixture
@@ -189,22 +156,25 @@ def test_a_step_that_can_not_be_done_now_ends_with_one_sentence(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_what_the_previous_version_writes_and_reads_goes_on_during_and_after_the_migration(
+async def test_every_table_of_the_previous_version_is_written_and_read_during_and_after_the_migration(
     behind: Callable[[str], Awaitable[FreshDatabase]], service: str
 ) -> None:
     database = await behind(service)
-    serving = await asyncpg.connect(database.url(service))
+    serving = await asyncpg.connect(database.superuser())
+    # Rows refer to nothing: the checker of the SQL sees to foreign keys.
+    await serving.execute("SET session_replication_role = replica")
     _, columns = await state(serving, service)
-    write = await serving.prepare(await insertion(serving, service))
-    reads = [await serving.prepare(query) for query in all_columns(service, columns)]
+    tables = sorted({table for table, _ in columns} - {"alembic_version"})
+    written = [table for table in tables if not table.endswith("_head")]
+    writes = [await serving.prepare(await insertion(serving, service, table)) for table in written]
+    reads = [await serving.prepare(all_columns(service, table, columns)) for table in tables]
     rounds, is_over = 0, False
 
     async def serve() -> None:
         nonlocal rounds
         while not is_over:
-            await write.fetch()
-            for read in reads:
-                await read.fetch()
+            for statement in (*writes, *reads):
+                await statement.fetch()
             rounds += 1
 
     task = asyncio.create_task(serve())
@@ -216,40 +186,41 @@ async def test_what_the_previous_version_writes_and_reads_goes_on_during_and_aft
     await task
 
     assert (await state(serving, service))[0] == script_directory(f"modelbus.{service}").get_current_head()
-    assert await serving.fetchval(f"SELECT count(*) FROM {service}.{TABLES[service]}") >= rounds
+    for table in written:
+        assert await serving.fetchval(f"SELECT count(*) FROM {service}.{table}") >= rounds
     await serving.close()
 
 
-TABLES = {"catalog": "models", "sync": "runs", "integrity": "records"}
 VALUES = {
     "uuid": "gen_random_uuid()",
     "text": "gen_random_uuid()::text",
+    "bytea": "''",
     "bool": "false",
     "int4": "1",
-    "int8": "1",
+    "int8": "(random() * 1e15)::bigint",
+    "float8": "1",
     "numeric": "1",
+    "json": "'[]'",
     "jsonb": "'[]'",
+    "date": "now()",
     "timestamptz": "now()",
+    "tstzrange": "tstzrange(clock_timestamp(), clock_timestamp())",
     "_text": "'{}'",
 }
 
 
-async def insertion(connection: "asyncpg.Connection[Any]", service: str) -> str:
+async def insertion(connection: "asyncpg.Connection[Any]", service: str, table: str) -> str:
     """Answer what writes a row, naming only what the present columns demand."""
     demanded = await connection.fetch(
         "SELECT column_name, udt_name FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2 "
         "AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO' ORDER BY 1",
         service,
-        TABLES[service],
+        table,
     )
     names, values = ", ".join(row[0] for row in demanded), ", ".join(VALUES[row[1]] for row in demanded)
-    return f"INSERT INTO {service}.{TABLES[service]} ({names}) VALUES ({values})"
+    return f"INSERT INTO {service}.{table} ({names}) VALUES ({values})"
 
 
-def all_columns(service: str, columns: set[tuple[str, str]]) -> list[str]:
-    """Answer a query of each table by all of its columns, as a mapped class asks."""
-    tables = sorted({table for table, _ in columns} - {"alembic_version"})
-    return [
-        f"SELECT {', '.join(sorted(column for of, column in columns if of == table))} FROM {service}.{table} LIMIT 1"
-        for table in tables
-    ]
+def all_columns(service: str, table: str, columns: set[tuple[str, str]]) -> str:
+    """Answer a query of a table by all of its columns, as a mapped class asks."""
+    return f"SELECT {', '.join(sorted(column for of, column in columns if of == table))} FROM {service}.{table} LIMIT 1"

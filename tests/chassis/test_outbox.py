@@ -6,7 +6,8 @@ import pytest
 from builders import an_event
 from modelbus.catalog.store.tables import outbox
 from modelbus.chassis.database import Database
-from modelbus.chassis.outbox import committed_revision, record
+from modelbus.chassis.outbox import EventTooLargeError, committed_revision, record
+from modelbus.contracts.bus import MAX_BODY
 from modelbus.contracts.catalog import SyncRequested
 from servers import FreshDatabase
 
@@ -50,6 +51,21 @@ async def test_a_transaction_that_fails_tells_nothing_and_takes_no_number(
     assert [
         (row["revision"], SyncRequested.model_validate_json(row["body"]).cause) for row in await kept(database)
     ] == [(1, "credential")]
+
+
+async def test_a_change_that_no_message_can_tell_is_not_made(
+    catalog_database: Database, database: FreshDatabase
+) -> None:
+    # Of signs that take three bytes each, so that bytes are counted and not signs.
+    largest = (MAX_BODY - len(an_event("").model_dump_json())) // 3
+    async with catalog_database.transaction() as session:
+        await record(session, an_event("限" * largest))
+
+    with pytest.raises(EventTooLargeError, match=f"sync.requested of .* at most {MAX_BODY}"):
+        async with catalog_database.transaction() as session:
+            await record(session, an_event("限" * (largest + 1)))
+
+    assert [row["revision"] for row in await kept(database)] == [1]
 
 
 async def test_a_transaction_that_records_nothing_does_not_touch_the_head(catalog_database: Database) -> None:

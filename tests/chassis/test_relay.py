@@ -15,6 +15,7 @@ from faults.wires import Wire
 from modelbus.catalog.store.tables import outbox
 from modelbus.chassis import relay as relay_module
 from modelbus.chassis.database import Database
+from modelbus.chassis.database_figures import of_relay
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.loops import stop
 from modelbus.chassis.messaging import Bus
@@ -163,6 +164,18 @@ async def test_a_killed_bus_loses_nothing(catalog_database: Database, bus: Local
     assert await revisions(bus) == list(range(1, 16))
 
 
+async def test_what_waits_is_shown_by_who_can_not_tell_it(catalog_database: Database, bus: LocalBus) -> None:
+    async with relaying(catalog_database, bus) as relay:
+        await commit(catalog_database)
+        await eventually(lambda: _has(bus, 1))
+        bus.wipe()
+        await commit(catalog_database, 2)
+        await eventually(lambda: relay.is_refused and not relay.is_leader)
+        shown = {each.name: each.samples for each in await of_relay(relay, catalog_database, outbox)()}
+
+    assert [sample.value for sample in shown["modelbus_outbox_lag"]] == [2]
+
+
 async def test_a_wiped_bus_is_told_again_from_the_outbox(catalog_database: Database, bus: LocalBus) -> None:
     async with relaying(catalog_database, bus):
         await commit(catalog_database, 5)
@@ -177,22 +190,70 @@ async def test_a_wiped_bus_is_told_again_from_the_outbox(catalog_database: Datab
     assert await revisions(bus) == list(range(1, 7))
 
 
-async def test_a_stream_lost_beyond_the_outbox_begins_a_new_epoch(catalog_database: Database, bus: LocalBus) -> None:
+async def test_of_a_stream_lost_beyond_the_outbox_the_rest_is_told_and_then_a_new_epoch_begins(
+    catalog_database: Database, bus: LocalBus
+) -> None:
     async with relaying(catalog_database, bus):
         await commit(catalog_database, 5)
         await eventually(lambda: _has(bus, 5))
     before = await epoch(catalog_database)
-    async with catalog_database.transaction() as session:
-        await session.execute(sa.delete(outbox.rows).where(outbox.rows.c.revision < 4))
+    await trim(catalog_database, below=4)
     bus.wipe()
     await bus.lay_topology()
 
     async with relaying(catalog_database, bus):
-        await eventually(lambda: _has(bus, 1))
+        await eventually(lambda: _has(bus, 3))
 
-    reset = (await on_the_stream(bus))[0]
-    assert (reset.subject, (reset.headers or {})["ce-revision"]) == ("catalog.reset", "6")
+    assert await revisions(bus) == [4, 5, 6]
+    assert [raw.subject for raw in await on_the_stream(bus)] == ["sync.requested", "sync.requested", "catalog.reset"]
     assert await epoch(catalog_database) != before
+
+
+async def test_what_a_shortened_outbox_still_holds_is_told_though_the_stream_ended_before_it(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    async with relaying(catalog_database, bus):
+        await commit(catalog_database, 2)
+        await eventually(lambda: _has(bus, 2))
+    await commit(catalog_database, 4)
+    await trim(catalog_database, below=5)
+
+    async with relaying(catalog_database, bus):
+        await eventually(lambda: _has(bus, 5))
+
+    assert await revisions(bus) == [1, 2, 5, 6, 7]
+    assert (await on_the_stream(bus))[-1].subject == "catalog.reset"
+
+
+async def test_that_what_was_told_last_is_trimmed_is_no_loss(catalog_database: Database, bus: LocalBus) -> None:
+    async with relaying(catalog_database, bus):
+        await commit(catalog_database, 2)
+        await eventually(lambda: _has(bus, 2))
+    before = await epoch(catalog_database)
+    await commit(catalog_database, 2)
+    await trim(catalog_database, below=3)
+
+    async with relaying(catalog_database, bus):
+        await eventually(lambda: _has(bus, 4))
+
+    assert await revisions(bus) == [1, 2, 3, 4]
+    assert await epoch(catalog_database) == before
+
+
+async def test_a_reset_that_was_begun_and_not_told_is_not_begun_twice(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    await commit(catalog_database, 5)
+    await trim(catalog_database, below=4)
+    relay = Relay(catalog_database, outbox, Bus(bus.url, service="catalog"), CATALOG)
+    await relay._reconcile(Cursor(0, None, None, 0))
+    begun = await epoch(catalog_database)
+
+    # The leader was killed before it told anything.
+    again = await relay._reconcile(Cursor(0, None, None, 0))
+
+    assert again.revision == 3
+    assert await epoch(catalog_database) == begun
 
 
 async def test_a_restored_database_begins_a_new_epoch_beyond_what_was_told(
@@ -245,6 +306,12 @@ async def restore(database: Database, revision: int) -> None:
     async with database.transaction() as session:
         await session.execute(sa.delete(outbox.rows).where(outbox.rows.c.revision > revision))
         await session.execute(sa.update(outbox.head).values(version=revision))
+
+
+async def trim(database: Database, below: int) -> None:
+    """Let the outbox forget what is older than that revision, as it does after some days."""
+    async with database.transaction() as session:
+        await session.execute(sa.delete(outbox.rows).where(outbox.rows.c.revision < below))
 
 
 async def epoch(database: Database) -> UUID:

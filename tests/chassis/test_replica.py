@@ -55,3 +55,14 @@ def test_a_record_that_was_made_and_deleted_at_once_is_only_gone() -> None:
     applied = a_replica().apply([change(5, TWO, "b"), change(6, TWO, None)])
 
     assert (applied.changed["model"], applied.gone["model"]) == ({}, {TWO})
+
+
+def test_a_kind_that_no_snapshot_told_of_is_not_passed_on_as_empty() -> None:
+    replica = Replica(frozenset({"model", "split"}))
+    replica.replace(Snapshot(uuid4(), 4, {}, {"model": []}))
+
+    replica.apply([change(5, TWO, "b")])
+    passed_on = replica.snapshot()
+
+    assert passed_on is not None
+    assert (set(replica.lacks), set(passed_on.records)) == ({"split"}, {"model"})

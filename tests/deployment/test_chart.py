@@ -40,10 +40,11 @@ def chart() -> list[dict[str, Any]]:
     return rendered()
 
 
-EVERYTHING = ("ingress.enabled=true", "ingress.tlsSecret=t", "ingress.className=c", "nats.caConfigMap=ca")
+TLS = ("nats.caConfigMap=ca", "nats.certificateSecret=own", "nats.tlsFirst=true")
+EVERYTHING = ("ingress.enabled=true", "ingress.tlsSecret=t", "ingress.className=c", *TLS)
 
 
-@pytest.mark.parametrize("values", [(), EVERYTHING, ("networkPolicies.enabled=false",)])
+@pytest.mark.parametrize("values", [(), EVERYTHING, ("networkPolicies.enabled=false", "preStopSeconds=0")])
 def test_kubernetes_takes_all_of_it(values: tuple[str, ...]) -> None:
     found = rendered(*values)
 
@@ -110,6 +111,52 @@ def test_every_pod_is_kept_small(chart: list[dict[str, Any]]) -> None:
             "capabilities": {"drop": ["ALL"]},
         }
         assert container["resources"]["limits"]["memory"]
+
+
+def test_a_router_gives_up_the_oldest_usage_before_its_pod_is_evicted(chart: list[dict[str, Any]]) -> None:
+    pod = pods(chart)["router"]
+    [limit] = [each["emptyDir"]["sizeLimit"] for each in pod["volumes"] if each["name"] == "state"]
+    [spool] = [each["value"] for each in pod["containers"][0]["env"] if each["name"] == "MODELBUS_SPOOL_BYTES"]
+
+    # Beside the spool: the journal (16 MiB), and what is last known of a catalog of 100,000 sources, old and new.
+    assert limit.endswith("Gi")
+    assert int(spool) + 256 * 2**20 <= int(limit.removesuffix("Gi")) * 2**30
+
+
+@pytest.mark.parametrize(("values", "is_used"), [((), False), (TLS, True)])
+def test_whoever_enters_the_bus_finds_each_file_of_tls_that_its_settings_name(
+    values: tuple[str, ...], *, is_used: bool
+) -> None:
+    for name, pod in pods(rendered(*values)).items():
+        [container] = pod["containers"]
+        given = {each["name"]: each.get("value") for each in container["env"]}
+        named = {given.get(f"MODELBUS_NATS_{each}_FILE") for each in ("CA", "CERT", "KEY")}
+        volumes = {each["name"]: each for each in pod["volumes"]}
+        mounts = {each["mountPath"]: volumes[each["name"]] for each in container["volumeMounts"]}
+
+        if "MODELBUS_NATS_URL" not in given or not is_used:
+            assert named == {None}, name
+            continue
+        assert given["MODELBUS_NATS_TLS_FIRST"] == "true"
+        assert named == {
+            "/etc/modelbus/nats/ca.crt",
+            *(f"/etc/modelbus/certificate/tls.{end}" for end in ("crt", "key")),
+        }
+        assert mounts["/etc/modelbus/nats"]["configMap"]["name"] == "ca"
+        # Of the group of the pod's user, which is not root.
+        assert mounts["/etc/modelbus/certificate"]["secret"] == {"secretName": "own", "defaultMode": 0o440}
+        assert pod["securityContext"]["fsGroup"]
+
+
+@pytest.mark.parametrize("pause_s", [5, 20, 0])
+def test_a_pod_pauses_before_it_ends_and_has_time_for_what_it_has_begun(pause_s: int) -> None:
+    for name, deployment in of_kind("Deployment", rendered(f"preStopSeconds={pause_s}")).items():
+        pod = deployment["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        shutdown_s = SETTINGS[name, "serve"].model_fields["shutdown_s"].default
+
+        assert container.get("lifecycle") == ({"preStop": {"sleep": {"seconds": pause_s}}} if pause_s else None)
+        assert pod["terminationGracePeriodSeconds"] > pause_s + shutdown_s
 
 
 def test_probes_ask_the_paths_that_services_have(chart: list[dict[str, Any]]) -> None:

@@ -71,28 +71,53 @@ def frozen(*processes: str) -> Cause:
     return cause
 
 
-async def relay_killed(scene: Scene) -> float:
-    """Kill the catalog that tells the outbox."""
-    return await killed(await scene.rig.leader())(scene)
+def relay_killed(service: str) -> Cause:
+    """Kill the process of a service that tells its outbox."""
+
+    async def cause(scene: Scene) -> float:
+        return await killed(await scene.rig.leader(service))(scene)
+
+    return cause
 
 
 async def follower_killed(scene: Scene) -> float:
-    """Kill the catalog that does not."""
-    leader = await scene.rig.leader()
-    return await killed(*(each for each in CATALOGS if each != leader))(scene)
+    """Kill the catalog that does not tell."""
+    return await killed(*await _followers(scene.rig, "catalog"))(scene)
 
 
-async def relay_frozen(scene: Scene) -> float:
-    """Freeze it until the other one tells, and then some."""
-    leader = await scene.rig.leader()
-    [other] = (each for each in CATALOGS if each != leader)
-    scene.rig.freeze(leader)
-    try:
-        await eventually(lambda: scene.rig.leads(other), within_s=45)
-        await for_a_while(2.0)
-    finally:
-        scene.rig.thaw(leader)
-    return time.monotonic()
+async def follower_frozen(scene: Scene) -> float:
+    """Freeze it."""
+    return await frozen(*await _followers(scene.rig, "catalog"))(scene)
+
+
+def relay_frozen(service: str) -> Cause:
+    """Freeze the process of a service that tells its outbox until the other one tells, and then some."""
+
+    async def cause(scene: Scene) -> float:
+        leader, [other] = await scene.rig.leader(service), await _followers(scene.rig, service)
+        scene.rig.freeze(leader)
+        try:
+            await _has_taken_over(scene.rig, other)
+        finally:
+            scene.rig.thaw(leader)
+        return time.monotonic()
+
+    return cause
+
+
+def relay_cut_off(service: str) -> Cause:
+    """Have the wire between PostgreSQL and the process that tells lose everything, until the other one tells."""
+
+    async def cause(scene: Scene) -> float:
+        [other] = await _followers(scene.rig, service)
+        await scene.rig.wires[service, "postgres"].suffer("half-open")
+        try:
+            await _has_taken_over(scene.rig, other)
+        finally:
+            await scene.rig.mend()
+        return time.monotonic()
+
+    return cause
 
 
 def broken(server: str, how: Broken) -> Cause:
@@ -118,12 +143,17 @@ async def wiped(scene: Scene) -> float:
     return began
 
 
-async def consumers_deleted(scene: Scene) -> float:
-    """Delete every durable consumer."""
-    async with scene.rig.bus() as client:
-        for consumer in CONSUMERS:
-            await client.jetstream().delete_consumer(consumer.stream.name, consumer.durable)
-    return time.monotonic()
+def consumers_deleted(*hearers: str) -> Cause:
+    """Delete the durable consumers of some services, or of all."""
+
+    async def cause(scene: Scene) -> float:
+        async with scene.rig.bus() as client:
+            for consumer in CONSUMERS:
+                if not hearers or consumer.hearer in hearers:
+                    await client.jetstream().delete_consumer(consumer.stream.name, consumer.durable)
+        return time.monotonic()
+
+    return cause
 
 
 async def poisoned(scene: Scene) -> float:
@@ -146,16 +176,6 @@ def parked_by_poison() -> Counter[str]:
         for stream in POISONED
         if consumer.stream is stream and stream.events[0] in consumer.events
     )
-
-
-async def node_killed(scene: Scene) -> float:
-    """Kill the node that leads the catalog's stream."""
-    return await killed(await _leading_node(scene.rig))(scene)
-
-
-async def node_frozen(scene: Scene) -> float:
-    """Freeze it."""
-    return await frozen(await _leading_node(scene.rig))(scene)
 
 
 async def configuration_restored(scene: Scene) -> float:
@@ -241,11 +261,14 @@ async def _is_in_another_epoch(ledger: Ledger, epoch: str) -> bool:
         raise OSError(repr(error)) from error
 
 
-async def _leading_node(rig: Rig) -> str:
-    async with rig.bus() as client:
-        found = (await client.jetstream().stream_info("CATALOG")).cluster
-    assert found is not None
-    return str(found.leader)
+async def _followers(rig: Rig, service: str) -> list[str]:
+    leader = await rig.leader(service)
+    return [each for each in rig.like(service) if each != leader]
+
+
+async def _has_taken_over(rig: Rig, other: str) -> None:
+    await eventually(lambda: rig.leads(other), within_s=45)
+    await for_a_while(2.0)
 
 
 async def _answers(client: openai.AsyncOpenAI) -> bool:

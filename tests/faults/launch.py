@@ -80,11 +80,14 @@ class Node(NatsServer):
         super().prepare()
         nodes = self.plan["nodes"]
         mine = nodes[self._number - 1]
-        routes = [f"nats://{LOOPBACK}:{each['routes']}" for each in nodes]
+        # Its own address is among them, for the cluster counts them.
+        routes = [f"nats://{LOOPBACK}:{port}" for port in (mine["routes"], *mine["ways"])]
         written = self._configuration.read_text().replace("server_name: modelbus", f"server_name: {self.name}")
         self._configuration.write_text(
             f'{written}http: "{LOOPBACK}:{mine["monitor"]}"\n'
-            f'cluster {{ name: modelbus, listen: "{LOOPBACK}:{mine["routes"]}", routes: {json.dumps(routes)} }}\n'
+            f'cluster {{ name: modelbus, listen: "{LOOPBACK}:{mine["routes"]}", routes: {json.dumps(routes)}, '
+            # Nodes tell one another where the others are: nobody listens there, so each goes by its own wires.
+            f'advertise: "{LOOPBACK}:1" }}\n'
         )
 
     @override

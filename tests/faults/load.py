@@ -1,4 +1,7 @@
-"""A steady load: an administrator at each catalog, a caller at each router, and listings asked for now and then."""
+"""A steady load: an administrator at each catalog, a caller at each router, listings asked for now and then.
+
+And somebody who disables and enables the only source of a step of the default chain, so that findings come and go.
+"""
 
 import asyncio
 import time
@@ -23,6 +26,9 @@ WRITTEN = 5
 REST_S = 0.08
 """Between two things that one of them does."""
 SYNC_REST_S = 1.5
+BREAKS = "meta-llama/llama-3.1-70b-instruct"
+"""Of one source, and named by a chain, levels of complexity and a scope, in none of which it is the only one."""
+BREAK_REST_S = 1.0
 PATIENCE_S = 5.0
 OVERLOADED = frozenset({429, 503})
 
@@ -37,6 +43,17 @@ class Written:
     """The newest change that was answered; it must not be lost."""
     unknown: set[int] = field(default_factory=set)
     """Later changes whose answer was lost: they may have been made or not."""
+
+
+@dataclass
+class Broken:
+    """What an administrator knows of a source that is disabled and enabled again and again."""
+
+    source_id: str = ""
+    confirmed: bool = True
+    """Whether it is enabled, as was answered last."""
+    unknown: set[bool] = field(default_factory=set)
+    """The same, of later changes whose answer was lost."""
 
 
 @dataclass
@@ -68,6 +85,7 @@ class Load:
         self._run = uuid4().hex[:8]
         self.is_over = False
         self.written: list[Written] = []
+        self.broken = Broken()
         self.commits: dict[int, float] = {}
         """Revision -> when its change was answered (monotonic)."""
         self.commits_at: Counter[str] = Counter()
@@ -82,12 +100,14 @@ class Load:
             *(self._write(catalog) for catalog in CATALOGS),
             *(self._call(router) for router in ROUTERS),
             self._sync(),
+            self._break(),
         ]
 
     def forget(self) -> None:
         """Expect nothing of what was done so far: the database was brought back to an earlier state."""
         for model in self.written:
             model.unknown |= set(range(model.confirmed + 1))
+        self.broken.unknown = {True, False}
         self.commits.clear()
         self.runs.clear()
 
@@ -107,7 +127,7 @@ class Load:
         body = {"name": model.name, "description": "0"}
         answer = await http.post("/api/v1/models", json=body, timeout=PATIENCE_S)
         assert answer.status_code == httpx.codes.CREATED, answer.text
-        self._note_commit(model.catalog, answer)
+        self.commits_at[model.catalog] += self._is_made(answer)
 
     async def _change(self, http: httpx.AsyncClient, model: Written, number: int) -> None:
         model.unknown.add(number)
@@ -118,18 +138,47 @@ class Load:
         except httpx.TransportError as error:
             self.refused_writes[type(error).__name__] += 1
             return
-        if answer.is_success:
+        if self._is_made(answer):
             # A change before it that was not answered can't be made any more: it was told to end, or has ended.
             model.confirmed = number
             model.unknown.clear()
-            self._note_commit(model.catalog, answer)
+            self.commits_at[model.catalog] += 1
+
+    def _is_made(self, answer: httpx.Response) -> bool:
+        """Note what became of a change."""
+        if answer.is_success:
+            # What had been made by a change of which the answer was lost takes no revision.
+            if revision := answer.headers.get("x-modelbus-revision"):
+                self.commits[int(revision)] = time.monotonic()
         else:
             self.refused_writes[str(answer.status_code)] += 1
             assert answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR, answer.text
+        return answer.is_success
 
-    def _note_commit(self, catalog: str, answer: httpx.Response) -> None:
-        self.commits[int(answer.headers["x-modelbus-revision"])] = time.monotonic()
-        self.commits_at[catalog] += 1
+    async def _break(self) -> None:
+        http = self._rig.http("catalog")
+        model = (await http.get(f"/api/v1/models/{BREAKS}", timeout=PATIENCE_S)).json()
+        found = await http.get("/api/v1/sources", params={"model_id": model["id"]}, timeout=PATIENCE_S)
+        [source] = found.json()["items"]
+        self.broken = Broken(source["id"], source["is_enabled"])
+        while not self.is_over:
+            await self._switch(http, is_enabled=not self.broken.confirmed)
+            await asyncio.sleep(BREAK_REST_S)
+        # It ends broken, so that there are findings to compare.
+        while self.broken.confirmed or self.broken.unknown:
+            await self._switch(http, is_enabled=False)
+
+    async def _switch(self, http: httpx.AsyncClient, *, is_enabled: bool) -> None:
+        self.broken.unknown.add(is_enabled)
+        path = f"/api/v1/sources/{self.broken.source_id}/{'enable' if is_enabled else 'disable'}"
+        try:
+            answer = await http.post(path, params={} if is_enabled else {"force": "true"}, timeout=PATIENCE_S)
+        except httpx.TransportError as error:
+            self.refused_writes[type(error).__name__] += 1
+            return
+        if self._is_made(answer):
+            self.broken.confirmed = is_enabled
+            self.broken.unknown.clear()
 
     async def _call(self, router: str) -> None:
         calls, number = self.calls[router], 0

@@ -1,17 +1,19 @@
 """The whole system with a second catalog and a second router, and wires that can fail between some of it.
 
-`catalog`, `router`, NATS and PostgreSQL reach one another as `make up` has it. `catalog-2`, `router-2`, `sync` and
-`integrity` reach servers and catalog by wires. On three NATS nodes nothing is wired.
+`catalog`, `router`, NATS and PostgreSQL reach one another as `make up` has it, but both catalogs reach sync by wires.
+`catalog-2`, `router-2`, `sync` and `integrity` reach servers and catalog by wires. In `pairs` there are a second sync
+and a second integrity, wired nowhere. Of three NATS nodes only the ways between them are wires.
 """
 
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import Path
-from typing import Any, override
+from typing import Literal, override
 from uuid import uuid4
 
 import httpx
@@ -29,14 +31,19 @@ CATALOGS = ("catalog", "catalog-2")
 ROUTERS = ("router", "router-2")
 SERVICES = (*CATALOGS, *ROUTERS, "sync", "integrity")
 REPLICAS = {"catalog-2": "catalog", "router-2": "router"}
-NODES = 3
+PAIRS = {"sync-2": "sync", "integrity-2": "integrity"}
+NODES = ("nats", "nats-2", "nats-3")
 _WIRED = {
-    "catalog-2": ("nats", "postgres"),
+    "catalog": ("sync",),
+    "catalog-2": ("nats", "postgres", "sync"),
     "router-2": ("nats", "catalog-2"),
     "sync": ("nats", "postgres", "catalog"),
     "integrity": ("nats", "postgres", "catalog"),
 }
 """Whose ways lead over wires, and where to."""
+
+type Shape = Literal["one node", "pairs", "three nodes"]
+"""Of how much a rig consists."""
 
 
 @dataclass
@@ -109,7 +116,7 @@ class Rig(System):
 
     async def all_ready(self) -> None:
         """Wait until every service says that it has all that it needs."""
-        await self.ready(*SERVICES)
+        await self.ready(*self.services)
 
     async def strike(self, server: str, fault: Fault) -> None:
         """Let all wires that lead there fail."""
@@ -125,30 +132,44 @@ class Rig(System):
         """Answer the wires that lead to a server; the catalog's replica counts as the catalog."""
         return [wire for (_, end), wire in self.wires.items() if REPLICAS.get(end, end) == server]
 
-    async def leads(self, catalog: str) -> bool:
-        """Tell whether this catalog tells the outbox."""
+    def wires_of(self, node: str) -> list[Wire]:
+        """Answer the wires between one NATS node and the others, in both directions."""
+        return [wire for ends, wire in self.wires.items() if node in ends]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Name all services, replicas among them."""
+        return (*SERVICES, *(each for each in PAIRS if each in self.ports))
+
+    def like(self, service: str) -> list[str]:
+        """Name a service and its replicas."""
+        return [each for each in self.services if each.partition("-")[0] == service]
+
+    async def leads(self, service: str) -> bool:
+        """Tell whether this one tells the outbox."""
         try:
-            figures = await self.http(catalog).get("/metrics", timeout=5)
+            figures = await self.http(service).get("/metrics", timeout=5)
         except httpx.HTTPError:
             return False
         return "modelbus_relay_leader 1.0" in figures.text
 
-    async def leader(self) -> str:
-        """Wait until one of the catalogs leads, and answer which."""
+    async def leader(self, service: str = "catalog") -> str:
+        """Wait until one of a service's processes tells its outbox, and answer which."""
 
         async def found() -> str | None:
-            for catalog in CATALOGS:
-                if await self.leads(catalog):
-                    return catalog
+            for each in self.like(service):
+                if await self.leads(each):
+                    return each
             return None
 
         leader: str = await eventually(found, within_s=40)
         return leader
 
-    async def let_lead(self, catalog: str) -> None:
-        """Kill the other catalog, if that is what it takes to let this one tell the outbox."""
-        while await self.leader() != catalog:
-            await self.crash(*(each for each in CATALOGS if each != catalog))
+    async def let_lead(self, process: str) -> None:
+        """Kill the other process of a service, if that is what it takes to let this one tell the outbox."""
+        service = process.partition("-")[0]
+        while await self.leader(service) != process:
+            await self.crash(*(each for each in self.like(service) if each != process))
             await self.all_ready()
 
     @override
@@ -165,15 +186,24 @@ async def _outlast(_error: Exception) -> None:
 
 
 @asynccontextmanager
-async def rig(directory: Path, *, nodes: int = 1, **environment: str) -> AsyncIterator[Rig]:
+async def rig(directory: Path, shape: Shape = "one node", **environment: str) -> AsyncIterator[Rig]:
     """Start everything and stop it afterwards."""
     home = directory / f"home-{uuid4().hex[:8]}"
     known = environment_for(home)
     # A run whose worker was killed is taken up soon.
-    known |= {"MODELBUS_SYNC_LEASE_S": "6", "MODELBUS_NATS_REPLICAS": str(nodes), **environment}
-    ports = {name: free_port() for name in REPLICAS}
-    wires = _wires(known, ports) if nodes == 1 else {}
-    known[PLAN] = json.dumps(_plan(known, ports, wires, nodes))
+    nodes = NODES if shape == "three nodes" else ()
+    known |= {"MODELBUS_SYNC_LEASE_S": "6", "MODELBUS_NATS_REPLICAS": str(len(nodes) or 1), **environment}
+    replicas = {**REPLICAS, **PAIRS} if shape == "pairs" else REPLICAS
+    ports = {name: free_port() for name in replicas}
+    cluster = _cluster(known, nodes)
+    wires = _wires_between(cluster) if nodes else _wires(known, ports)
+    known[PLAN] = json.dumps(
+        {
+            "replicas": {name: {"like": like, "port": ports[name]} for name, like in replicas.items()},
+            "wires": {} if nodes else _laid(wires),
+            "nodes": [{**cluster[name], "ways": _ways(name, wires)} for name in nodes],
+        }
+    )
     async with AsyncExitStack() as stack:
         for wire in wires.values():
             await wire.mend()
@@ -192,16 +222,27 @@ def _wires(known: dict[str, str], ports: dict[str, int]) -> dict[tuple[str, str]
     return {(client, server): Wire(free_port(), port_of(server)) for client, server in ends}
 
 
-def _plan(
-    known: dict[str, str], ports: dict[str, int], wires: dict[tuple[str, str], Wire], nodes: int
-) -> dict[str, Any]:
+def _laid(wires: dict[tuple[str, str], Wire]) -> dict[str, dict[str, int]]:
+    """Answer by client where it finds each server."""
     laid: dict[str, dict[str, int]] = {}
     for (client, server), wire in wires.items():
         laid.setdefault(client, {})[REPLICAS.get(server, server)] = wire.port
-    others = [{"port": free_port()} for _ in range(nodes - 1)]
-    cluster = [{"port": int(known["MODELBUS_NATS_PORT"])}, *others] if nodes > 1 else []
+    return laid
+
+
+def _cluster(known: dict[str, str], nodes: Collection[str]) -> dict[str, dict[str, int]]:
+    """Answer by node on which ports it listens: for clients, for other nodes, and for who looks after it."""
+    first = int(known["MODELBUS_NATS_PORT"])
     return {
-        "replicas": {name: {"like": like, "port": ports[name]} for name, like in REPLICAS.items()},
-        "wires": laid,
-        "nodes": [each | {"routes": free_port(), "monitor": free_port()} for each in cluster],
+        name: {"port": first if name == "nats" else free_port(), "routes": free_port(), "monitor": free_port()}
+        for name in nodes
     }
+
+
+def _wires_between(cluster: dict[str, dict[str, int]]) -> dict[tuple[str, str], Wire]:
+    return {pair: Wire(free_port(), cluster[pair[1]]["routes"]) for pair in permutations(cluster, 2)}
+
+
+def _ways(node: str, wires: dict[tuple[str, str], Wire]) -> list[int]:
+    """Answer where a node finds the others."""
+    return [wire.port for (client, _), wire in wires.items() if client == node]

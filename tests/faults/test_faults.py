@@ -1,6 +1,6 @@
 """Processes die and freeze, wires break, servers forget: nothing is lost or told twice, and callers are served.
 
-All of it takes ten minutes: `make faults`. Whenever tests run, the soak causes as many as it has time for.
+All of it takes a quarter of an hour: `make faults`. Whenever tests run, the soak causes as many as it has time for.
 """
 
 import os
@@ -15,7 +15,9 @@ from faults.trial import Seen, trial
 
 pytestmark = [
     pytest.mark.system,
-    pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="it takes ten minutes: make faults"),
+    # The client of NATS drops a connection, without closing it, that a server ends while they greet.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="it takes a quarter of an hour: make faults"),
 ]
 
 
@@ -30,6 +32,6 @@ def trials() -> Iterator[list[Seen]]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
 async def test_nothing_is_lost_and_callers_are_served(stage: Stage, trials: list[Seen], fault: Fault) -> None:
-    rig, ledger = await stage.on(fault.nodes)
+    rig, ledger = await stage.on(fault.shape)
 
     trials.append(await trial(rig, ledger, fault))

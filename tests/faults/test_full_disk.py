@@ -1,14 +1,13 @@
-"""Disks fill up or cease to take writes: readiness says so, nothing is spoilt, and all goes on by itself afterwards."""
+"""Disks of servers fill up or take no writes: readiness says so, nothing is spoilt, and all goes on afterwards."""
 
 import asyncio
 import os
-from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -16,110 +15,10 @@ import pytest
 from nats.js.api import DiscardPolicy
 
 from faults.disks import only_read, small_disk
-from modelbus.chassis.last_known_good import load
 from modelbus.contracts.bus import CATALOG
-from modelbus.simulator import Simulator, running_simulator
-from router.feeds import Feed, tell
-from router.routers import RunningRouter, running_router
-from router.test_usage import listening
-from router.world import World, a_world
+from modelbus.launcher.errors import HomeNotWritableError
 from running import eventually
 from system.lineup import Installation, Lineup, lined_up
-from testing_bus import LocalBus
-
-FULL = "No space left on device"
-NAME = "catalog.snapshot"
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with running_simulator() as running:
-        yield running
-
-
-@pytest.fixture
-def world(simulator: Simulator) -> World:
-    return a_world(simulator)
-
-
-async def readiness(router: RunningRouter) -> tuple[int, dict[str, str]]:
-    answer = await router.http.get("/health/ready")
-    return answer.status_code, answer.json().get("impaired", {})
-
-
-async def ask(router: RunningRouter, count: int) -> list[UUID]:
-    answers = [await router.complete() for _ in range(count)]
-    assert {each.status_code for each in answers} == {httpx.codes.OK}
-    return [UUID(each.headers["x-request-id"]) for each in answers]
-
-
-async def test_a_router_whose_disk_is_full_serves_says_so_and_loses_nothing(
-    world: World, bus: LocalBus, tmp_path: Path
-) -> None:
-    feed = Feed(world.seed)
-    with small_disk(tmp_path / "disk", "256k") as disk:
-        world.seed.save(disk.path / NAME)
-        async with (
-            listening(bus) as listener,
-            feed.running() as url,
-            running_router(disk.path, catalog_url=url, nats_url=bus.url) as router,
-        ):
-            await eventually(lambda: is_well(router))
-            asked = await ask(router, 2)
-            await eventually(lambda: len(listener.requests) == 2)
-            disk.fill()
-            client = await bus.client()
-            await tell(client, feed.change(world.at_beta.model_copy(update={"priority": 5})))
-            asked += await ask(router, 3)
-
-            async def both_are_told() -> bool:
-                status, impaired = await readiness(router)
-                assert status == httpx.codes.OK
-                return FULL in impaired.get("usage", "") and FULL in impaired.get("last_known_good", "")
-
-            await eventually(both_are_told)
-            kept = load(disk.path / NAME)
-            assert kept is not None
-            assert kept.revision < feed.seed.revision
-            disk.free()
-            await eventually(lambda: is_well(router), within_s=20)
-            await client.close()
-            told = await listener.heard(5)
-            kept = load(disk.path / NAME)
-
-    assert Counter(request.id for request in told) == Counter(asked)
-    assert kept is not None
-    assert kept.revision == feed.seed.revision
-
-
-async def test_a_router_starts_and_serves_where_it_may_not_write_and_writes_when_it_may(
-    world: World, bus: LocalBus, tmp_path: Path
-) -> None:
-    state = tmp_path / "state"
-    world.seed.save(state / NAME)
-    with ExitStack() as locked:
-        locked.enter_context(only_read(state))
-        async with listening(bus) as listener, running_router(state, nats_url=bus.url) as router:
-            asked = await ask(router, 3)
-
-            async def is_told() -> bool:
-                status, impaired = await readiness(router)
-                assert status == httpx.codes.OK
-                return "usage can't be written to disk" in impaired.get("usage", "")
-
-            await eventually(is_told)
-            assert listener.requests == []
-            assert not (state / "usage").exists()
-            locked.close()
-
-            await eventually(lambda: is_well(router), within_s=20)
-            told = await listener.heard(3)
-
-    assert Counter(request.id for request in told) == Counter(asked)
-
-
-async def is_well(router: RunningRouter) -> bool:
-    return await readiness(router) == (httpx.codes.OK, {})
 
 
 @asynccontextmanager
@@ -210,6 +109,24 @@ async def test_a_stream_that_takes_no_more_is_waited_for(installation: Installat
         await eventually(partial(lacks, lineup, "relay", "the stream CATALOG takes no events: refused revision"))
         async with lineup.stream() as context:
             await context.update_stream(usual)
+
+        await all_told(lineup)
+
+    assert lineup.processes["catalog"].exitcode == 0
+
+
+async def test_a_store_that_only_reads_is_named_when_nats_starts_and_nothing_in_it_is_lost(
+    installation: Installation, tmp_path: Path
+) -> None:
+    store = installation.nats.directory / "jetstream"
+    async with a_catalog(installation, tmp_path) as lineup:
+        await all_told(lineup)
+        with only_read(store):
+            with pytest.raises(HomeNotWritableError, match=f"No permission to write {store}"):
+                await asyncio.to_thread(installation.nats.restart)
+            assert (await change(lineup)).status_code == httpx.codes.CREATED
+            assert "bus" in await lineup.missing("catalog")
+        await asyncio.to_thread(installation.nats.restart)
 
         await all_told(lineup)
 

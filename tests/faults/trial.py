@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from faults.causing import Scene
-from faults.known import Fault
+from faults.known import SLOW, Fault
 from faults.ledger import PARKING, Ledger
 from faults.load import Load, under_load
 from faults.rig import ROUTERS, Rig
@@ -50,7 +50,7 @@ async def trial(rig: Rig, ledger: Ledger, fault: Fault) -> Seen:
     disturbed = {name: calls.failed + calls.refused for name, calls in load.calls.items() if name not in fault.disturbs}
     assert sum(disturbed.values(), Counter()) == Counter(), disturbed
     worst_s = max(watch.worst_s.values())
-    assert fault.stale_s is None or worst_s <= fault.stale_s, worst_s
+    assert worst_s <= fault.promised_s * SLOW or not fault.is_held, worst_s
     return _seen(fault, load, worst_s, recovered_s)
 
 

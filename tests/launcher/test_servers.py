@@ -10,6 +10,7 @@ import nats
 import psutil
 import pytest
 
+from modelbus.contracts.bus import MAX_PAYLOAD
 from modelbus.launcher import home as homes
 from modelbus.launcher.account import unprivileged_account
 from modelbus.launcher.binaries import postgres_programs, programs_for
@@ -170,7 +171,7 @@ async def test_a_killed_nats_restarts_on_the_same_port_with_its_streams(director
     server = start_nats(directory)
     client = await nats.connect(server.url)
     await client.jetstream().add_stream(name="KEPT", subjects=["kept"])
-    assert client.max_payload == 8 * 1024 * 1024
+    assert client.max_payload == MAX_PAYLOAD
     await client.close()
 
     server.kill()

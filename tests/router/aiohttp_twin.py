@@ -137,6 +137,11 @@ class AiohttpAnswer:
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether the body was read to its end."""
+        return self._response.content.at_eof()
+
     async def read(self, limit: int) -> bytes:
         """Read the whole body, of at most `limit` bytes."""
         pieces, size = [], 0

@@ -23,8 +23,10 @@ from running import SERVICE_TOKEN, serving
 class Feed:
     """Tells what the seed holds, and every change of it."""
 
-    def __init__(self, seed: Seed) -> None:
+    def __init__(self, seed: Seed, *, most_kept: int = 100_000) -> None:
         self.seed = seed
+        self._most_kept = most_kept
+        """Changes; who was away for longer is not expected."""
         self._base = seed.revision
         self._changes: list[Change] = []
 
@@ -44,6 +46,9 @@ class Feed:
         body = event.model_dump_json().encode()
         change = Change(self.seed.revision, event.type, new_id(), msgspec.Raw(body))
         self._changes.append(change)
+        if len(self._changes) > self._most_kept:
+            del self._changes[0]
+            self._base += 1
         return Envelope(
             id=change.id,
             type=event.type,

@@ -56,7 +56,7 @@ async def test_both_protocols_tell_the_same_kinds_on_both_paths_streamed_or_not(
 
 async def test_other_endpoints_tell_their_tokens_too(listener: Listener, sdks: Sdks, simulator: Simulator) -> None:
     usage = {"input_tokens": 4, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 2}}
-    ended = {"type": "response.completed", "response": {"usage": usage}}
+    ended = {"type": "response.completed", "response": {"usage": usage, "service_tier": "flex"}}
     stream = f"data: {json.dumps(ended)}\n\n"
     simulator.openai.misbehave(Fault(body=stream, content_type="text/event-stream"), times=1)
     await sdks.http.post("/v1/responses", json={"model": GPT, "input": "hi", "stream": True})
@@ -64,7 +64,7 @@ async def test_other_endpoints_tell_their_tokens_too(listener: Listener, sdks: S
 
     responses, embeddings = await tokens_of_each(listener, 2)
 
-    assert responses == Tokens(input=4, cached_input=None, output=3, reasoning=2)
+    assert responses == Tokens(input=4, cached_input=None, output=3, reasoning=2, billed_apart=["service_tier"])
     assert embeddings == Tokens(input=2)
 
 
@@ -79,6 +79,22 @@ async def test_a_stream_that_tells_no_usage_is_estimated_and_marked(
     prompt = [{"role": "user", "content": "word " * 80}]
 
     await sdks.http.post("/v1/chat/completions", json={"model": GPT, "messages": prompt, "stream": True})
+    [tokens] = await tokens_of_each(listener, 1)
+
+    assert tokens.is_estimated
+    assert tokens.output == 40
+    assert tokens.input is not None
+    assert 100 <= tokens.input <= 115
+
+
+async def test_a_whole_answer_that_tells_no_usage_is_estimated_alike(
+    listener: Listener, sdks: Sdks, simulator: Simulator
+) -> None:
+    said = {"index": 0, "message": {"role": "assistant", "content": "sixteen letters." * 10}, "finish_reason": "stop"}
+    simulator.openai.misbehave(Fault(body={"id": "1", "object": "chat.completion", "choices": [said]}), times=1)
+    prompt = [{"role": "user", "content": "word " * 80}]
+
+    await sdks.http.post("/v1/chat/completions", json={"model": GPT, "messages": prompt})
     [tokens] = await tokens_of_each(listener, 1)
 
     assert tokens.is_estimated

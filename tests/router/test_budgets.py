@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.messaging import Bus
@@ -255,8 +256,10 @@ async def test_a_stream_that_was_lost_begins_anew_and_sums_stay(bus: LocalBus, c
     assert await reader.read(key) == 3
 
 
-async def test_a_batch_that_is_told_twice_counts_once(bus: LocalBus, connection: Bus, tmp_path: Path) -> None:
-    key, reader = new_id(), Reader(connection, tmp_path)
+async def test_a_batch_that_is_told_twice_counts_once_and_a_restart_between_changes_nothing(
+    bus: LocalBus, connection: Bus, tmp_path: Path
+) -> None:
+    key = new_id()
     entry = an_entry(key)
     # Beyond the window in which the stream itself would notice.
     client = await bus.client()
@@ -265,6 +268,9 @@ async def test_a_batch_that_is_told_twice_counts_once(bus: LocalBus, connection:
     config.duplicate_window = 0.1
     await context.update_stream(config)
     await tell(bus, None, entry, batch="b")
+    before = Reader(connection, tmp_path)
+    assert await before.read(key) == 1
+    await before.statement.save()
 
     async def is_stored_twice() -> bool:
         await tell(bus, None, entry, batch="b")
@@ -273,7 +279,46 @@ async def test_a_batch_that_is_told_twice_counts_once(bus: LocalBus, connection:
     await eventually(is_stored_twice)
     await client.close()
 
+    assert await Reader(connection, tmp_path).read(key) == 1
+    assert await before.read(key) == 1
+
+
+async def test_a_stream_that_lost_its_end_is_read_on_from_where_it_ends(
+    bus: LocalBus, connection: Bus, tmp_path: Path
+) -> None:
+    key, reader = new_id(), Reader(connection, tmp_path)
+    await tell(bus, None, an_entry(key))
+    await reader.read(key)
+    await reader.statement.save()
+    kept = msgspec.json.decode((tmp_path / "spending.json").read_bytes())
+    (tmp_path / "spending.json").write_bytes(msgspec.json.encode(kept | {"read_to": 9}))
+
+    again = Reader(connection, tmp_path)
+    assert await again.read(key) == 1
+    await tell(bus, None, an_entry(key))
+    assert await again.read(key) == 2
+
+
+async def test_usage_that_left_the_stream_before_it_was_summed_up_is_missed_aloud(
+    bus: LocalBus, connection: Bus, tmp_path: Path
+) -> None:
+    key, reader, client = new_id(), Reader(connection, tmp_path), await bus.client()
+    context = client.jetstream()
+    # The stream of the topology lets nobody take anything out, as its limits do.
+    config = (await context.stream_info("USAGE")).config
+    config.deny_purge = False
+    await context.delete_stream("USAGE")
+    await context.add_stream(config)
+    await tell(bus, None, an_entry(key))
     assert await reader.read(key) == 1
+    for _ in range(5):
+        await tell(bus, None, an_entry(key))
+    await context.purge_stream("USAGE", keep=2)
+    await client.close()
+
+    with capture_logs() as logs:
+        assert await reader.read(key) == 3
+    assert [line["messages"] for line in logs if line["log_level"] == "error"] == [3]
 
 
 async def test_usage_of_older_routers_counts_what_it_cost_and_what_can_not_be_read_not_at_all(

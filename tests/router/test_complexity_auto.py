@@ -1,5 +1,6 @@
 """`auto` over a real socket: levels choose the models, conversations keep them, and a judge may be asked."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -15,6 +16,7 @@ from modelbus.contracts.usage import RequestRecord
 from modelbus.simulator import Fault, Simulator
 from router.routers import KEY, RunningRouter, running_router
 from router.seeding import Seed
+from router.suppliers import read_request, supplier
 from router.test_complexity_conversations import HARD
 from router.test_usage import Listener, listening
 from testing_bus import LocalBus
@@ -284,6 +286,25 @@ async def test_whatever_happens_to_the_judge_the_request_is_served_by_the_local_
 
     assert levels == ["trivial", "expert"]
     assert levelled.asked() == ["judge", "small", "large"], "a judge that gave no level is left alone for a while"
+
+
+async def test_a_judge_that_says_what_is_not_utf_8_is_not_heard(levelled: Levelled, tmp_path: Path) -> None:
+    said = b'{"choices":[{"message":{"content":"expert \xff"},"finish_reason":"stop"}]}'
+
+    async def conduct(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        writer.write(head % len(said) + said)
+
+    async with supplier(conduct) as place:
+        strange = levelled.seed.supplier("strange", place.base_url, requires_credential=False)
+        levelled.seed.source(levelled.models["judge"], strange, "judge")
+        levelled.lose("judge")
+        levelled.judged()
+        async with running_router(tmp_path, levelled.seed) as router:
+            answer = await ask(router, GREETING)
+
+    assert (answer.status_code, level(answer)) == (200, "trivial")
 
 
 async def test_a_judge_that_is_not_available_or_not_for_the_caller_changes_nothing(

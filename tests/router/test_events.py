@@ -48,6 +48,18 @@ def test_however_the_stream_is_cut_in_pieces_the_same_goes_on(cuts: list[int], *
     assert events.tokens == Tokens(input=4, cached_input=3, output=4, reasoning=1)
 
 
+def test_an_empty_finish_reason_is_none() -> None:
+    """Ollama, SGLang and LocalAI send it with every chunk."""
+    begun = chunk(finish_reason="") + chunk("Hello", "") + chunk("more", "")
+
+    _, events = through([begun, FINISH + USAGE + DONE])
+    assert (events.end_reason, events.is_done) == ("stop", True)
+    with pytest.raises(LostError):
+        through([begun])
+    with pytest.raises(LostError):
+        through([begun + DONE])
+
+
 def test_windows_line_ends_are_events_too() -> None:
     stream = (OPENING + HELLO + FINISH + USAGE + DONE).replace(b"\n", b"\r\n")
 
@@ -94,6 +106,29 @@ def test_the_first_token_is_told_from_what_opens_a_stream(event: bytes, *, is_fi
 def test_a_stream_that_is_not_whole_is_never_taken_for_one(stream: bytes, kind: type[AttemptFailedError]) -> None:
     with pytest.raises(kind):
         through([stream])
+
+
+@given(cuts=st.lists(st.integers(0, 3000), max_size=8))
+def test_an_event_may_be_as_large_as_it_is_told_and_come_in_any_pieces(cuts: list[int]) -> None:
+    events = ChatEvents(shows_usage=False)
+    events.largest_event = 2500
+    large = OPENING + chunk("x" * 2000).replace(b"\n\n", b"\r\n\r\n") + FINISH + DONE
+    edges = [0, *sorted(min(cut, len(large)) for cut in cuts), len(large)]
+
+    passed = b"".join(events.take(large[begin:end]) for begin, end in pairwise(edges))
+
+    assert (passed, events.failure) == (large, None)
+
+
+def test_an_event_without_end_is_given_up_beyond_what_is_told() -> None:
+    events = ChatEvents(shows_usage=False)
+    events.largest_event = 2500
+
+    for _ in range(26):
+        assert events.failure is None
+        events.take(b"x" * 100)
+
+    assert isinstance(events.failure, MalformedAnswerError)
 
 
 def test_what_came_before_a_broken_event_goes_on() -> None:

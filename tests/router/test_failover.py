@@ -295,3 +295,50 @@ async def test_a_prompt_that_is_moderated_is_the_callers_matter_and_not_the_keys
 
     assert (refused.status_code, refused.json()) == (403, told)
     assert served.headers["x-modelbus-source"] == str(world.at_acme.id)
+
+
+async def test_a_request_that_is_too_large_for_a_credential_leaves_it_to_others(
+    world: World, tmp_path: Path, simulator: Simulator
+) -> None:
+    world.seed.credential(world.acme, "sim-openai-key-2", priority=20)
+    words = "Request too large for gpt-4o on tokens per min (TPM): Limit 10000, Requested 15000."
+    told = {"error": {"message": words, "type": "tokens", "code": "rate_limit_exceeded"}}
+    simulator.openai.misbehave(Fault(status=429, body=told), times=2)
+    async with running_router(tmp_path, world.seed) as router:
+        too_large, small = await router.complete(), await router.complete()
+
+    assert too_large.headers["x-modelbus-source"] == str(world.at_beta.id)
+    assert small.headers["x-modelbus-source"] == str(world.at_acme.id)
+    keys = ["sim-openai-key-1", "sim-openai-key-2", "sim-openai-key-1"]
+    assert [exchange.key for exchange in simulator.openai.exchanges] == keys
+
+
+async def test_a_request_that_is_too_large_for_all_credentials_is_told_so(
+    router: RunningRouter, simulator: Simulator
+) -> None:
+    for provider in (simulator.openai, simulator.openrouter):
+        provider.misbehave(Fault(status=429, body={"error": {"message": "Request too large for this key"}}))
+
+    answers = [await router.complete() for _ in range(2)]
+
+    for answer in answers:
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (429, "upstream_rate_limit_exceeded")
+        assert [each["failure"] for each in error["attempts"]] == [
+            "answered 429, the request is larger than a credential's limit"
+        ] * 2
+
+
+async def test_a_model_that_a_credential_may_not_use_does_not_take_it_from_other_models(
+    world: World, tmp_path: Path, simulator: Simulator
+) -> None:
+    other = world.seed.model("gpt-4o-mini")
+    at_acme = world.seed.source(other, world.acme)
+    words = "Project `p` does not have access to model `gpt-4o`"
+    told = {"error": {"message": words, "type": "invalid_request_error", "code": "model_not_found"}}
+    simulator.openai.misbehave(Fault(status=403, body=told), times=1)
+    async with running_router(tmp_path, world.seed) as router:
+        refused, served = await router.complete(), await router.complete(model="gpt-4o-mini")
+
+    assert refused.headers["x-modelbus-source"] == str(world.at_beta.id)
+    assert served.headers["x-modelbus-source"] == str(at_acme.id)

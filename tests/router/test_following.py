@@ -2,9 +2,10 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
+from modelbus.chassis import last_known_good
 from router.feeds import Feed, tell
 from router.routers import RunningRouter, running_router
-from router.seeding import EPOCH
+from router.seeding import EPOCH, an_arm
 from router.world import World
 from running import eventually
 from testing_bus import LocalBus
@@ -34,6 +35,25 @@ async def test_a_router_without_a_file_loads_from_the_feed_and_keeps_what_it_saw
         again = await router.complete()
 
     assert (first.status_code, again.status_code) == (200, 200)
+
+
+async def test_a_file_of_a_version_that_knew_fewer_kinds_is_served_and_the_others_are_asked_for(
+    world: World, tmp_path: Path
+) -> None:
+    older = world.seed.snapshot()
+    del older.records["split"]
+    arm = an_arm("all", world.at_acme)
+    world.seed.split("mine", arm)
+    last_known_good.save(tmp_path / "catalog.snapshot", older)
+
+    async with running_router(tmp_path) as router:
+        alone = [(await router.complete()).status_code, (await router.complete(model="mine")).status_code]
+    async with Feed(world.seed).running() as url, running_router(tmp_path, catalog_url=url) as router:
+        await eventually(lambda: _has_loaded(router))
+        followed = await router.complete(model="mine")
+
+    assert alone == [200, 404]
+    assert followed.status_code == 200
 
 
 async def test_a_change_that_the_bus_tells_is_in_force_at_once(world: World, tmp_path: Path, bus: LocalBus) -> None:

@@ -57,6 +57,7 @@ def test_a_boundary_in_quotes_and_a_preamble_are_taken() -> None:
         (form(('name="file"', b"m")), TYPE, "provide a model"),
         (form(('filename="model"', b"m")), TYPE, "provide a model"),
         (form(('name="model"', b"\xff")), TYPE, "UTF-8"),
+        (form(('name="model"', b"m"), *[("name=x", b"")] * 1_000), TYPE, "at most 1000 parts"),
     ],
 )
 def test_what_is_no_form_with_a_model_is_refused(body: bytes, content_type: str, words: str) -> None:

@@ -133,6 +133,29 @@ async def test_a_body_that_trickles_in_is_cut(world: World, tmp_path: Path) -> N
         assert answer.startswith(b"HTTP/1.1 408 ")
 
 
+async def test_who_shows_no_key_is_not_read_even_where_requests_are_explained(router: RunningRouter) -> None:
+    asked = b"POST /api/v1/explain HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n"
+    async with wire(router.url) as (reader, writer):
+        writer.write(asked + b"{")
+        async with asyncio.timeout(5):
+            head, _ = await one_answer(reader)
+
+    assert head.startswith(b"HTTP/1.1 401 ")
+
+
+async def test_what_is_to_be_explained_must_come_in_time_and_within_bounds(world: World, tmp_path: Path) -> None:
+    asked = b"POST /api/v1/explain HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ncontent-length: %d\r\n\r\n{"
+    async with running_router(tmp_path, world.seed, body_s=0.25, max_prompt_bytes=2_000_000) as router:
+        told = []
+        for length in (100, 2_000_001):
+            async with wire(router.url) as (reader, writer):
+                writer.write(asked % (KEY.encode(), length))
+                async with asyncio.timeout(5):
+                    told.append((await one_answer(reader))[0][:13])
+
+    assert told == [b"HTTP/1.1 408 ", b"HTTP/1.1 413 "]
+
+
 async def trickle(url: str) -> bytes:
     """Send a body byte by byte, for ever so long, and answer what comes of it."""
     async with wire(url) as (reader, writer):

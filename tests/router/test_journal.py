@@ -20,10 +20,11 @@ from modelbus.router.ledger.spool import Spool
 from router.test_usage import an_entry
 
 RUN = uuid4()
+MIB = 1024 * 1024
 
 
 def a_ledger(directory: Path, run_id: UUID | None = None) -> tuple[Ledger, Spool]:
-    spool = Spool(directory, most_bytes=1024 * 1024)
+    spool = Spool(directory, most_bytes=MIB)
     spool.open()
     return Ledger(spool, Bus("nats://127.0.0.1:9", service="router"), router_id="r", run_id=run_id or new_id()), spool
 
@@ -55,7 +56,7 @@ def test_the_file_holds_what_was_noted_since_as_far_as_there_is_room(
     for step in steps:
         if isinstance(step, bytes):
             journal.note(step)
-            if sum(len(text) + 4 for text in noted) + len(step) + 8 <= 200:
+            if sum(len(text) + 8 for text in noted) + len(step) + 16 <= 200:
                 noted.append(step)
         else:
             noted = noted[step:]
@@ -101,6 +102,52 @@ async def test_what_was_spooled_just_before_the_end_is_not_told_twice(tmp_path: 
     await later.write()
 
     assert told_by(spool) == [(str(RUN), [str(entry.id) for entry in entries])]
+
+
+async def test_a_page_that_a_power_failure_took_ends_the_journal_and_the_router_runs(tmp_path: Path) -> None:
+    ledger, spool = a_ledger(tmp_path, RUN)
+    await ledger.write()
+    first, second = an_entry(), an_entry()
+    ledger.record(first)
+    whole = len((tmp_path / "journal").read_bytes().rstrip(b"\0"))
+    ledger.record(second)
+    spool.close()
+    torn = bytearray((tmp_path / "journal").read_bytes())
+    torn[whole + 100 : whole + 200] = bytes(100)
+    (tmp_path / "journal").write_bytes(torn)
+
+    later, spool = a_ledger(tmp_path)
+    await later.write()
+
+    assert told_by(spool) == [(str(RUN), [str(first.id)])]
+
+
+def test_an_entry_of_an_earlier_turn_is_not_taken_for_one_of_this(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(path, RUN, half_bytes=200)
+    for text in (b"old", b"old and told"):
+        journal.note(text)
+    earlier = path.read_bytes()
+    journal.keep([])
+    journal.keep([b"new"])
+    held = bytearray(path.read_bytes())
+    # The page with the first entry came to the disk, the one behind it is as it was.
+    behind = 32 + 8 + len(b"new")
+    held[behind:] = earlier[behind:]
+    path.write_bytes(held)
+
+    assert left_in(path) == (RUN, [b"new"])
+
+
+def test_where_files_can_not_be_given_room_the_journal_writes_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "posix_fallocate")
+    journal = Journal(tmp_path / "journal", RUN, half_bytes=MIB)
+    journal.note(b"one")
+
+    assert left_in(tmp_path / "journal") == (RUN, [b"one"])
+    assert (tmp_path / "journal").stat().st_blocks * 512 >= 2 * MIB
 
 
 async def test_without_room_for_a_journal_usage_is_written_all_the_same(

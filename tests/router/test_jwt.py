@@ -71,6 +71,7 @@ class Issuer:
         keys = [{**key.as_dict(private=False), "kid": kid, "use": "sig"} for kid, key in self.keys.items()]
         # What is no key for signatures, or none that anybody knows, is left out.
         others = [{"kty": "RSA", "use": "enc", "kid": "1"}, {"kty": "new"}, {"kty": "RSA", "n": "!"}]
+        others += [{"kty": "EC", "crv": "brainpoolP256r1", "x": "AA", "y": "AA"}, {"kty": "OKP", "crv": "?", "x": "AA"}]
         return self.answer or JSONResponse({"keys": [*others, *keys]})
 
     @property

@@ -76,10 +76,10 @@ class Replica:
 
 
 @asynccontextmanager
-async def replicas(seed: Seed, *urls: str) -> AsyncIterator[list[Replica]]:
+async def replicas(seed: Seed, *urls: str, kind: type[Registry] = Registry) -> AsyncIterator[list[Replica]]:
     made = []
     for url in urls:
-        bus, registry = Bus(url, service="router"), Registry()
+        bus, registry = Bus(url, service="router"), kind()
         bus.start()
         await bus.connected()
         sharing = Sharing(registry, bus, cast("CatalogCopy", Loaded(seed)), run_id=new_id())

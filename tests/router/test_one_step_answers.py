@@ -85,6 +85,34 @@ async def test_pieces_that_are_passed_on_are_chunks_of_the_answer() -> None:
     assert passed == [False, True, True, True, False] * 2
 
 
+async def test_an_answer_in_pieces_begins_and_ends_with_one_each() -> None:
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        connection: Connection = scope["extensions"][CALLER]
+        outcomes.append(connection.finish(b"too early"))
+        try:
+            outcomes.append(connection.begin(201, [(b"x-said", said)], b"first "))
+        except ValueError as error:
+            outcomes.append(str(error))
+            outcomes.append(connection.begin(201, [], b"first "))
+        outcomes.append(connection.begin(201, [], b"twice "))
+        outcomes.extend((connection.pass_on(b"second "), connection.finish(b"last"), connection.finish(b"too late")))
+
+    outcomes: list[bool | str] = []
+    async with serving(app) as url, wire(url) as (reader, writer):
+        for said in (b"this", b"a\r\nset-cookie: b", b"that"):
+            outcomes.clear()
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 2)
+            answers = [await reader.readuntil(b"\r\n0\r\n\r\n") for _ in range(2)]
+
+            first = ["a header of the answer holds a line break", True] if b"\n" in said else [True]
+            assert outcomes == [False, *first, False, True, True, False] * 2
+            for answer in answers:
+                head, _, body = answer.partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 201 Created\r\n")
+                assert b"set-cookie" not in head
+                assert body == b"6\r\nfirst \r\n7\r\nsecond \r\n4\r\nlast\r\n0\r\n\r\n"
+
+
 async def test_nothing_is_passed_on_to_a_caller_that_is_behind() -> None:
     piece, most, behind = b"x" * 65_536, 1000, asyncio.Event()
     passed = 0

@@ -17,7 +17,7 @@ from modelbus.chassis.ids import new_id
 from modelbus.chassis.messaging import Bus
 from modelbus.router.ledger.entries import AttemptEntry, RequestEntry, Tokens
 from modelbus.router.ledger.ledger import Ledger
-from modelbus.router.ledger.packing import Batch
+from modelbus.router.ledger.packing import Batch, line_of
 from modelbus.router.ledger.spool import Spool, Spooled, SpoolInUseError
 from modelbus.router.settings import Settings
 
@@ -248,17 +248,20 @@ async def test_an_hour_without_the_bus_at_a_thousand_a_second_fits_the_default_b
     assert [UUID(each["id"]) for each in told] == [entry.id for entry in entries]
 
 
-def test_what_goes_beyond_the_bound_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_goes_beyond_the_bound_is_told_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spool = an_open_spool(tmp_path, most_bytes=8000)
-    for _ in range(7):
-        spool.append([a_batch(b'"%s"' % (b"x" * 900))])
+    batches = [a_batch(b'"%s"' % (b"x" * 900)) for _ in range(12)]
+    for batch in batches[:7]:
+        spool.append([batch])
     told = capsys.readouterr().out
     assert told.count("nearly full") == 1
     assert "usage is lost" not in told
-    for _ in range(5):
-        spool.append([a_batch(b'"%s"' % (b"x" * 900))])
+    assert spool.dropped_bytes == 0
+    for batch in batches[7:]:
+        spool.append([batch])
 
     assert "usage is lost, the spool is full" in capsys.readouterr().out
+    assert spool.dropped_bytes == sum(len(line_of(batch)) for batch in batches) - on_disk(tmp_path) > 0
 
 
 def test_what_an_earlier_version_wrote_is_read(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from modelbus.chassis.ids import new_id
 from modelbus.contracts.records import CostPrices, SourceRecord
 from modelbus.router.balance import loads
 from modelbus.router.balance.balancer import Balancer
+from modelbus.router.balance.standings import Refused
 from modelbus.router.balance.strategies import STRATEGIES
 from modelbus.router.cache.records import AccessKey
 from modelbus.router.cache.table import Table
@@ -96,6 +98,36 @@ def test_an_errand_ends_once() -> None:
 
     assert by.loads.of(source_id).in_flight == 0
     assert by.loads.of(source_id).is_known is False
+
+
+def test_what_was_seen_of_what_is_gone_is_forgotten_once_it_is_much(clock: list[float]) -> None:
+    seed = Seed()
+    supplier = seed.supplier("acme")
+    source, credential = seed.source(seed.model("m"), supplier), seed.credential(supplier, "secret")
+    table, by = seed.table(), Balancer("priority")
+    known = table.credentials.get(credential.id)
+    assert known is not None
+    gone = [msgspec.structs.replace(known, id=new_id(), supplier_id=new_id()) for _ in range(1000)]
+    renewed = msgspec.structs.replace(known, generation=known.generation + 1)
+    for each in (known, *gone):
+        by.standings.note_use(each)
+        by.standings.note_served(each, 0.0)
+        serve(by, source.id if each is known else each.id, clock, 0.1)
+    for each in (known, gone[0], renewed):
+        assert by.standings.hear(Refused(each, 429, is_cooled=True, out_s=1), since=1.0, now=2.0)
+
+    by.menu(seed.table())
+
+    assert (by.loads.of(source.id).is_known, by.loads.of(gone[0].id).is_known) == (True, False)
+    assert by.standings.turn(known) == (0.0 + 1, 1)
+    assert by.standings.turn(gone[0]) == (0.0, 0)
+    # A credential is not left alone twice on the word of others alone; what is forgotten was never heard of.
+    again = {
+        each.id: by.standings.hear(Refused(each, 429, is_cooled=True, out_s=9), since=9.0, now=9.0)
+        for each in (known, gone[0])
+    }
+    assert again == {known.id: False, gone[0].id: True}
+    assert by.standings.hear(Refused(renewed, 429, is_cooled=True, out_s=9), since=9.0, now=9.0)
 
 
 def test_the_quicker_of_two_comes_first_and_a_slow_answer_counts_at_once(clock: list[float]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from modelbus.router.domain.errors import LostError, MalformedAnswerError
 from modelbus.router.ledger.entries import Tokens
+from modelbus.router.wire.answers import chat_usage, message_usage
 from modelbus.router.wire.chat_events import DONE
 from modelbus.router.wire.chunks_from_messages import ChunksFromMessages
 from modelbus.router.wire.events import EventStream
@@ -185,8 +186,25 @@ def said_in(chunks: list[Any]) -> tuple[str, list[tuple[str, str]], str | None]:
 pieces = st.lists(st.text(min_size=1, max_size=8), max_size=4)
 
 
-@given(texts=pieces, calls=st.lists(pieces.filter(bool), max_size=3), reason=st.sampled_from(["stop", "length"]))
-def test_a_stream_that_went_there_and_back_says_the_same(texts: list[str], calls: list[list[str]], reason: str) -> None:
+counts = st.integers(0, 10**6)
+used = st.builds(
+    Tokens, input=counts, cached_input=counts, output=counts, reasoning=st.none() | counts, cache_write=counts
+)
+
+
+def asked_of(told: Tokens) -> bytes:
+    return b"data: " + json.dumps({"choices": [], "usage": chat_usage(told)}).encode() + b"\n\n"
+
+
+@given(
+    texts=pieces,
+    calls=st.lists(pieces.filter(bool), max_size=3),
+    reason=st.sampled_from(["stop", "length", "tool_calls", "content_filter"]),
+    told=used,
+)
+def test_chunks_that_went_there_and_back_say_the_same(
+    texts: list[str], calls: list[list[str]], reason: str, told: Tokens
+) -> None:
     stream = chunk({"role": "assistant", "content": ""}) + b"".join(chunk({"content": each}) for each in texts)
     for index, written in enumerate(calls):
         begun = {"index": index, "id": f"c{index}", "function": {"name": f"f{index}", "arguments": ""}}
@@ -194,17 +212,64 @@ def test_a_stream_that_went_there_and_back_says_the_same(texts: list[str], calls
         stream += b"".join(
             chunk({"tool_calls": [{"index": index, "function": {"arguments": each}}]}) for each in written
         )
-    stream += chunk({}, reason) + DONE
-    there, back = MessagesFromChunks(), ChunksFromMessages(shows_usage=False)
+    stream += chunk({}, reason) + asked_of(told) + DONE
+    there, back = MessagesFromChunks(), ChunksFromMessages(shows_usage=True)
 
     message = b"".join((there.take(stream), there.end()))
-    chunks = through(back, message)
+    *chunks, usage, _ = through(back, message)
 
     assert said_in(chunks) == (
         "".join(texts),
         [(f"f{index}", "".join(written)) for index, written in enumerate(calls)],
         reason,
     )
+    assert usage["usage"] == chat_usage(told)
+    assert there.tokens == back.tokens == told
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Blocks with their deltas; two texts or thoughts in a row would become one."""
+    made: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    kinds = draw(st.lists(st.sampled_from(["text", "thinking", "tool_use"]), max_size=5))
+    for kind in (each for each, before in zip(kinds, [None, *kinds], strict=False) if each != before):
+        said = draw(pieces.filter(bool))
+        if kind == "tool_use":
+            block = {"type": kind, "id": f"t{len(made)}", "name": "f", "input": {}}
+            made.append((block, [{"type": "input_json_delta", "partial_json": each} for each in said]))
+        else:
+            empty = {"citations": None} if kind == "text" else {"signature": ""}
+            made.append(({"type": kind, kind: "", **empty}, [{"type": f"{kind}_delta", kind: each} for each in said]))
+    return made
+
+
+@given(blocks=messages(), reason=st.sampled_from(["end_turn", "max_tokens", "tool_use", "refusal"]), told=used)
+def test_events_that_went_there_and_back_say_the_same(
+    blocks: list[tuple[dict[str, Any], list[dict[str, Any]]]], reason: str, told: Tokens
+) -> None:
+    begun = {"id": "msg_1", "model": "m", "usage": message_usage(told)}
+    stream = named("message_start", message=begun)
+    for index, (block, deltas) in enumerate(blocks):
+        stream += named("content_block_start", index=index, content_block=block)
+        stream += b"".join(named("content_block_delta", index=index, delta=each) for each in deltas)
+        stream += named("content_block_stop", index=index)
+    ended = {"stop_reason": reason, "stop_sequence": None}
+    stream += named("message_delta", delta=ended, usage=message_usage(told)) + named("message_stop")
+    there, back = ChunksFromMessages(shows_usage=True), MessagesFromChunks()
+
+    chunks = b"".join((there.take(stream), there.end()))
+    started, *said, ending, stop = through(back, chunks)
+
+    wanted: list[dict[str, Any]] = []
+    for index, (block, deltas) in enumerate(blocks):
+        wanted.append({"type": "content_block_start", "index": index, "content_block": block})
+        wanted += [{"type": "content_block_delta", "index": index, "delta": each} for each in deltas]
+        wanted.append({"type": "content_block_stop", "index": index})
+    assert said == wanted
+    assert (started["message"]["id"], started["message"]["model"]) == ("msg_1", "m")
+    assert (ending["delta"], ending["usage"]) == (ended, message_usage(told))
+    assert stop == {"type": "message_stop"}
+    assert there.tokens == back.tokens == told
 
 
 @pytest.mark.parametrize("reader", [MessageEvents, lambda: ChunksFromMessages(shows_usage=False)])
@@ -235,6 +300,15 @@ def test_a_message_that_ends_without_its_last_event_is_ended_well() -> None:
 
     assert through(relayed, stream)[-1] == {"type": "message_stop"}
     assert through(said, stream)[-1] == "[DONE]"
+
+
+def test_what_came_before_a_malformed_call_goes_on() -> None:
+    events = MessagesFromChunks()
+
+    said = events.take(chunk({"content": "hi"}) + chunk({"tool_calls": 5}))
+
+    assert b'"text":"hi"' in said
+    assert isinstance(events.failure, MalformedAnswerError)
 
 
 def test_calls_that_come_in_one_another_are_told_to_be_wrong() -> None:

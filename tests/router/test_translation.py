@@ -170,6 +170,8 @@ def test_a_limit_is_made_up_where_anthropic_needs_one() -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
+        ({"tools": 5}, "tools"),
+        ({"messages": [{"role": "assistant", "tool_calls": 5}]}, "messages[0].tool_calls"),
         ({"n": 2}, "n"),
         ({"logprobs": True}, "logprobs"),
         ({"top_logprobs": 3}, "top_logprobs"),
@@ -220,6 +222,8 @@ def test_what_asks_for_nothing_and_what_is_only_a_wish_is_dropped(nothing: dict[
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
+        ({"tools": 5}, "tools"),
+        ({"messages": 5}, "messages"),
         ({"mcp_servers": [{}]}, "mcp_servers"),
         ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools[0]"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0]"),

@@ -7,6 +7,7 @@ import pytest
 
 from modelbus.router.domain.errors import LostError, TimedOutError, UnreachableError
 from modelbus.router.upstream.client import Client, Deadlines, Target
+from modelbus.router.upstream.exchange import Exchange
 from modelbus.router.upstream.http_client import HttpClient
 from router.aiohttp_twin import AiohttpClient
 from router.suppliers import read_request, supplier
@@ -53,6 +54,54 @@ async def test_a_prompt_is_delivered_twice_at_most_however_many_idle_connections
             await post(client, place.base_url)
 
     assert (delivered, connected) == (2, 9)
+
+
+async def test_a_prompt_that_a_supplier_was_at_work_on_is_not_delivered_again_by_itself() -> None:
+    delivered = 0
+
+    async def serve_once_then_work_in_vain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal delivered
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await read_request(reader)
+        delivered += 1
+        # Longer than it takes to show that the connection had been dropped before.
+        asyncio.get_running_loop().call_later(1.2, writer.close)
+        await reader.read()
+
+    async with HttpClient(DEADLINES, connections=20) as own, supplier(serve_once_then_work_in_vain) as place:
+        assert await post(own, place.base_url) == 200
+
+        with pytest.raises(LostError):
+            await post(own, place.base_url)
+
+    assert delivered == 1
+
+
+async def test_who_leaves_at_the_very_moment_at_which_the_head_has_come_takes_the_connection_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = asyncio.Event()
+
+    async def begin_to_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
+        await reader.read()
+        left.set()
+
+    def feed_and_leave(exchange: Exchange, received: bytes) -> None:
+        feed(exchange, received)
+        asking.cancel()
+
+    feed = Exchange.feed
+    monkeypatch.setattr(Exchange, "feed", feed_and_leave)
+    async with HttpClient(DEADLINES, connections=20) as own, supplier(begin_to_answer) as place:
+        asking = asyncio.create_task(post(own, place.base_url))
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+        await asyncio.wait_for(left.wait(), 5)
+        assert own.connections == 0
 
 
 async def test_a_supplier_that_hangs_leaves_connections_for_the_others(client: Client) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from nats.aio.msg import Msg
-from nats.js.errors import NoStreamResponseError
+from nats.js.errors import NotFoundError
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -25,10 +25,12 @@ from modelbus.chassis.span_export import Share
 from modelbus.contracts.envelope import read_envelope
 from modelbus.contracts.event import read_event
 from modelbus.contracts.usage import AttemptRecord, RequestRecord, Tokens, UsageRecorded
+from modelbus.router.journey.trip import MOST_SKIPPED
 from modelbus.router.ledger import entries
 from modelbus.router.ledger.ledger import Ledger
-from modelbus.router.ledger.packing import Batch
+from modelbus.router.ledger.packing import Batch, line_of
 from modelbus.router.ledger.spool import Spool
+from modelbus.router.ledger.told import KEPT_S, Told
 from modelbus.simulator import Fault, Simulator
 from router.routers import KEY, PROMPT, running_router
 from router.world import World
@@ -293,7 +295,7 @@ async def test_what_the_stream_has_not_acknowledged_stays_on_disk(tmp_path: Path
     await ledger.write()
     await connection.connected()
 
-    with pytest.raises(NoStreamResponseError):
+    with pytest.raises(NotFoundError):
         await ledger.publish()
     kept = spool.oldest(10)
     await bus.lay_topology()
@@ -302,6 +304,52 @@ async def test_what_the_stream_has_not_acknowledged_stays_on_disk(tmp_path: Path
     await connection.stop()
 
     assert (len(kept), left) == (1, [])
+
+
+async def test_what_a_bus_lost_that_was_told_just_before_is_told_again_once_under_its_own_id(
+    tmp_path: Path, bus: LocalBus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spool, connection = Spool(tmp_path, most_bytes=1024 * 1024), Bus(bus.url, service="router")
+    spool.open()
+    connection.start()
+    ledger = Ledger(spool, connection, router_id="r", run_id=new_id())
+    ledger.record(entry := an_entry())
+    await ledger.write()
+    await connection.connected()
+    await ledger.publish()
+    async with listening(bus) as listener:
+        assert [each.id for each in await listener.heard(1)] == [entry.id]
+        before = listener.messages[0].headers
+    await ledger.publish()
+    bus.wipe()
+    await bus.lay_topology()
+    await eventually(lambda: connection.is_connected)
+    for _ in range(2):
+        await ledger.publish()
+    ledger.record(late := an_entry())
+    await ledger.write()
+    await ledger.publish()
+
+    async with listening(bus) as listener:
+        assert [each.id for each in await listener.heard(2)] == [entry.id, late.id]
+        assert listener.messages[0].headers == before
+    assert capsys.readouterr().out.count("told again") == 1
+    await connection.stop()
+
+
+def test_what_was_told_is_kept_for_a_minute_and_as_far_as_there_is_room() -> None:
+    batches = [Batch(new_id(), datetime.now(UTC), b"{}") for _ in range(4)]
+    lines = [line_of(batch) for batch in batches]
+    told, stream, fresh = Told(most_bytes=3 * len(lines[0])), *(datetime(2026, 3, day, tzinfo=UTC) for day in (1, 2))
+    assert list(told.lost_by(stream)) == []
+    told.is_told_to(stream)
+    told.keep(lines[:3], 0.0)
+    assert list(told.lost_by(stream)) == []
+    assert list(told.lost_by(fresh)) == batches[:3]
+    told.keep(lines[3:], 30.0)
+    assert list(told.lost_by(fresh)) == batches[1:]
+    told.keep((), KEPT_S)
+    assert list(told.lost_by(fresh)) == batches[3:]
 
 
 @pytest.mark.parametrize(
@@ -334,6 +382,21 @@ async def test_a_stale_step_that_was_passed_over_is_told_even_where_nobody_serve
         [skipped] = request.skipped
         assert (skipped.reference_kind, skipped.owner_id, skipped.reason) == ("chain", chain.id, "delisted")
         assert (skipped.step_id, skipped.target_id) == (chain.steps[0].id, gone.id)
+
+
+async def test_of_many_stale_places_each_request_tells_a_few_and_all_are_told_in_time(
+    world: World, tmp_path: Path, bus: LocalBus
+) -> None:
+    gone = [world.seed.model(f"gone-{number}", is_available=False, reason="delisted") for number in range(30)]
+    chain = world.seed.chain("long", *gone, world.model)
+    async with listening(bus) as listener, running_router(tmp_path, world.seed, nats_url=bus.url) as router:
+        for _ in range(40):
+            await router.complete(model=chain.name)
+        told = await listener.heard(40)
+
+    for request in told:
+        assert len({skipped.step_id for skipped in request.skipped}) == len(request.skipped) == MOST_SKIPPED
+    assert {skipped.target_id for request in told for skipped in request.skipped} == {model.id for model in gone}
 
 
 async def test_a_default_that_is_not_available_is_told_and_a_model_that_the_caller_names_is_not(

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 import trustme
@@ -11,10 +12,12 @@ from modelbus.router.domain.errors import (
     AttemptFailedError,
     LostError,
     MalformedAnswerError,
+    NoConnectionError,
     TimedOutError,
     UnreachableError,
 )
 from modelbus.router.upstream.client import Client, Deadlines, Target
+from modelbus.router.upstream.connection import Connection
 from modelbus.router.upstream.dialling import Dialler
 from modelbus.router.upstream.http_client import HttpClient
 from modelbus.router.upstream.places import Origin
@@ -356,6 +359,55 @@ async def test_a_proxy_that_refuses_is_a_failed_attempt(monkeypatch: pytest.Monk
         async with HttpClient(DEADLINES, connections=4) as client:
             with pytest.raises(LostError, match="407"):
                 await ask(client, "https://provider.example/v1")
+
+
+async def test_a_proxy_that_never_answers_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_left = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with suppress(ConnectionError):
+            await reader.read()
+        is_left.set()
+
+    async with supplier(say_nothing) as place:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{place.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        async with HttpClient(DEADLINES, connections=4) as client:
+            with pytest.raises(NoConnectionError):
+                await ask(client, "https://provider.example/v1")
+            async with asyncio.timeout(2):
+                await is_left.wait()
+
+
+async def test_of_two_addresses_that_answer_at_once_one_connection_is_kept(
+    own: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, made, both = Dialler._connect, list[Connection](), asyncio.Event()
+
+    async def resolve(_self: Dialler, _origin: Origin) -> list[str]:
+        return ["127.0.0.1", "127.0.0.1"]
+
+    async def connect_both(self: Dialler, address: str, origin: Origin, tls: ssl.SSLContext | None) -> Connection:
+        made.append(await connect(self, address, origin, tls))
+        if len(made) == 2:
+            both.set()
+        await both.wait()
+        return made.pop()
+
+    monkeypatch.setattr(Dialler, "_addresses", resolve)
+    monkeypatch.setattr(Dialler, "_connect", connect_both)
+    left = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await answering(LENGTH + b"0123456789", then="stay")(reader, writer)
+        left += 1
+
+    async with supplier(serve) as place:
+        assert await ask(own, f"http://two-addresses.example:{place.port}/v1") == (200, b"0123456789")
+        await eventually(lambda: left == 1)
 
 
 async def test_an_address_that_does_not_answer_is_passed_over(own: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import gzip
 import ssl
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,10 +13,12 @@ from uuid import uuid4
 import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
 
 from modelbus.chassis.database import Database
 from modelbus.contracts.sync import Listing
 from modelbus.sync.actions.metadata import Library
+from modelbus.sync.clients import metadata_files
 from modelbus.sync.clients.metadata_files import FileLimits, MetadataFiles, UnreadableFileError
 from modelbus.sync.domain.metadata import Asked
 from modelbus.sync.domain.validators import Validators
@@ -59,6 +62,10 @@ class Shelfkeeper:
         @app.get("/away")
         async def away(to: str) -> Response:
             return Response(status_code=302, headers={"Location": to})
+
+        @app.get("/flood")
+        async def flood() -> Response:
+            return StreamingResponse(repeat(b"x" * 65536), 302, headers={"Location": "/file"})
 
         @app.get("/round")
         async def lead_round() -> Response:
@@ -180,12 +187,38 @@ async def test_a_file_that_is_named_no_more_counts_no_more(opened: Database, kee
         ("/none", "answered 404"),
         ("/round", "more than 3 redirects"),
         ("/away?to=http://169.254.169.254/latest", "an address that is no supplier's"),
-        ("/away?to=ftp://127.0.0.1/", "can't be asked"),
+        ("/away?to=ftp://127.0.0.1/", "which is not followed"),
     ],
 )
 async def test_what_is_no_file_is_refused_with_the_reason(keeper: Shelfkeeper, path: str, reason: str) -> None:
     with pytest.raises(UnreadableFileError, match=reason):
         await MetadataFiles(LIMITS, TLS).fetch(keeper.url + path, Validators())
+
+
+async def test_what_comes_with_a_redirect_is_not_read(keeper: Shelfkeeper) -> None:
+    found = await MetadataFiles(LIMITS, TLS).fetch(f"{keeper.url}/flood", Validators())
+
+    assert found.body == SAMPLE
+
+
+async def test_a_redirect_away_from_https_is_not_followed_though_another_leads_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    turns = {"/one": "http://127.0.0.1/two", "/two": "https://127.0.0.1/file"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        if to := turns.get(request.url.path):
+            return httpx.Response(302, headers={"Location": to})
+        return httpx.Response(200, stream=httpx.ByteStream(SAMPLE))
+
+    monkeypatch.setattr(metadata_files, "Carrier", lambda **_: httpx.MockTransport(answer))
+
+    with pytest.raises(UnreadableFileError, match="it is not HTTPS"):
+        await MetadataFiles(LIMITS, TLS).fetch("https://127.0.0.1/one", Validators())
+
+    assert asked == ["https://127.0.0.1/one"]
 
 
 async def test_a_private_address_needs_the_operators_word(keeper: Shelfkeeper) -> None:

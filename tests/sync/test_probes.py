@@ -19,6 +19,7 @@ from modelbus.contracts.usage import AttemptRecord, RequestRecord, Tokens, Usage
 from modelbus.simulator import Fault
 from modelbus.sync.actions import probes
 from modelbus.sync.actions.probes import Rhythm, Turn
+from modelbus.sync.actions.probing import Prober
 from modelbus.sync.domain.probes import Health, Rule, Seen, Watch, Way, judge
 from modelbus.sync.store import probes as stored
 from running import eventually
@@ -339,6 +340,25 @@ async def test_each_turn_is_taken_by_one_replica(open_database: OpenDatabase) ->
     everybody = [turn.supplier_id for turns in taken for turn in turns]
     assert len(everybody) == len(set(everybody))
     assert set(everybody) <= set(suppliers)
+
+
+async def test_what_waits_to_be_told_is_not_told_as_seen_just_now(open_database: OpenDatabase) -> None:
+    suppliers, begun_at = [a_supplier(), a_supplier()], datetime.now(UTC)
+    told: list[tuple[datetime, datetime]] = []
+
+    async def tell(event: SourceHealthChanged) -> None:
+        told.append((event.observed_at, datetime.now(UTC)))
+
+    async with open_database() as database:
+        async with database.transaction() as session:
+            await probes.watch_suppliers(session, named(*suppliers))
+            for each in suppliers:
+                await probes.note_look(session, Turn(each.id, each.base_url), BAD, RHYTHM)
+        unused: Any = None
+        await Prober(database, unused, unused, unused, RHYTHM).tell(tell)
+
+    (first, told_at), (second, _) = told
+    assert begun_at < first == second < told_at
 
 
 async def test_what_is_seen_is_told_again_from_time_to_time(open_database: OpenDatabase) -> None:

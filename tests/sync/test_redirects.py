@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from modelbus.sync.clients.answers import Delivery
-from modelbus.sync.clients.endpoint import MOST_REDIRECTS, Endpoint, Limits
+from modelbus.sync.clients.endpoint import Endpoint, Limits
+from modelbus.sync.clients.redirects import MOST_REDIRECTS
 from modelbus.sync.domain.errors import ListingUnchangedError, SupplierAwayError, UnusableAnswerError
 from modelbus.sync.domain.validators import Validators
 from sync.catalog_stand_in import a_supplier

@@ -12,7 +12,8 @@ from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import SyncRequested
 from modelbus.contracts.sync import ListingFetched, SyncFailed
 from modelbus.simulator import Fault
-from modelbus.sync.actions import runs
+from modelbus.sync.actions import reviews, runs
+from modelbus.sync.domain.errors import NotQuarantinedError
 from modelbus.sync.domain.runs import Counts, Findings, Run
 from modelbus.sync.store import runs as stored
 from modelbus.sync.store.tables import outbox
@@ -131,6 +132,18 @@ async def test_a_run_that_waits_is_cancelled_and_never_begins(open_database: Ope
         assert await take(database) is None
         cancelled = await find(database, waiting.id)
         assert (cancelled.status, cancelled.decided_by, cancelled.started_at) == ("cancelled", "mei", None)
+
+
+async def test_a_run_that_was_cancelled_is_not_said_to_be_applied(open_database: OpenDatabase) -> None:
+    waiting = a_run()
+    async with open_database() as database:
+        await request(database, waiting)
+        async with database.transaction() as session:
+            await runs.cancel_run(session, waiting.id, "mei")
+
+        with pytest.raises(NotQuarantinedError):
+            async with database.transaction() as session:
+                await reviews.apply_quarantined(session, waiting.id, "mei")
 
 
 async def test_a_run_that_has_ended_or_is_in_the_catalog_s_hands_is_not_cancelled(sync: RunningSync) -> None:

@@ -34,6 +34,7 @@ ELSEWHERE = {
     "pg_dump ": "it needs PostgreSQL's own programs; tests/catalog backs a database up by it",
     "python -m modelbus.chassis provision": "the same; tests/catalog puts the database back by it",
     "import asyncio, os": "they listen for ever; tests/contracts runs what events.md tells other teams",
+    "from modelbus.contracts.catalog import": "a function; tests/contracts runs it with nothing but the contracts",
     "import asyncio, json, nats": "it listens for ever; test_story hears a model go by it",
 }
 """Blocks that are not run here, by their beginning, and what holds them true instead."""

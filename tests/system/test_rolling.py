@@ -1,9 +1,11 @@
-"""Two catalogs and two routers are replaced one after another under load: callers and administrators go on."""
+"""Two of each service are replaced one after another under load: who calls goes on, and nothing heard is lost."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,15 @@ import httpx
 import pytest
 
 import builders
-from modelbus.simulator import Fault, running_simulator
+from modelbus.contracts.bus import INTEGRITY
+from modelbus.simulator import Fault, Simulator, running_simulator
 from running import eventually
 from system.lineup import ADMINISTRATOR, Installation, Lineup, lined_up
 
 pytestmark = pytest.mark.system
 
 CATALOGS, ROUTERS = ("catalog", "catalog-2"), ("router", "router-2")
+SYNCS, INTEGRITIES = ("sync", "sync-2"), ("integrity", "integrity-2")
 MODEL = "rolling-model"
 RETRYABLE = {"503"}
 STREAMED_S = 0.4
@@ -79,7 +83,7 @@ async def seed(lineup: Lineup, simulator_url: str) -> str:
 
 
 @asynccontextmanager
-async def kept_up(*work: Callable[[int], Awaitable[None]]) -> AsyncIterator[None]:
+async def kept_up(*work: Callable[[int], Awaitable[None]], rest_s: float = 0.02) -> AsyncIterator[None]:
     """Do each again and again during the block; what is under way at its end is brought to its end."""
     is_over = False
 
@@ -87,7 +91,7 @@ async def kept_up(*work: Callable[[int], Awaitable[None]]) -> AsyncIterator[None
         while not is_over:
             await one(number)
             number += 1
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(rest_s)
 
     async with asyncio.TaskGroup() as tasks:
         for number, one in enumerate(work):
@@ -137,10 +141,14 @@ async def test_replicas_are_replaced_one_by_one_and_no_completion_fails(
 
 
 async def models(installation: Installation) -> set[str]:
+    return set(await column(installation, "SELECT name FROM catalog.models WHERE deleted_at IS NULL"))
+
+
+async def column(installation: Installation, query: str) -> list[Any]:
     connection = await asyncpg.connect(installation.database.superuser())
-    rows = await connection.fetch("SELECT name FROM catalog.models WHERE deleted_at IS NULL")
+    rows = await connection.fetch(query)
     await connection.close()
-    return {row[0] for row in rows}
+    return [row[0] for row in rows]
 
 
 async def each_goes_on(*balancers: Balancer) -> None:
@@ -153,3 +161,110 @@ async def each_goes_on(*balancers: Balancer) -> None:
         return True
 
     await eventually(have_answered, within_s=30)
+
+
+class Lister:
+    """Asks a supplier for its models again and again, of which there is one more each time."""
+
+    def __init__(self, simulator: Simulator, syncs: Balancer, supplier_id: str) -> None:
+        self._simulator, self._syncs, self._supplier_id = simulator, syncs, supplier_id
+        self.promised: list[str] = []
+
+    @property
+    def listed(self) -> list[str]:
+        """The names that were listed when the last run was promised."""
+        return [f"listed-{number}" for number in range(10 + len(self.promised))]
+
+    async def ask(self, turn: int) -> None:
+        """Ask, once no more than one run waits for another."""
+        self._simulator.openrouter.serve_names(*self.listed)
+        text = await self._syncs.send(turn, "/api/v1/runs", {"supplier_id": self._supplier_id})
+        if text is not None:
+            self.promised += json.loads(text)["run_ids"]
+        await eventually(lambda: len(self._simulator.openrouter.exchanges) >= len(self.promised) - 1, within_s=30)
+
+
+async def test_replicas_of_sync_and_integrity_are_replaced_and_each_run_ends_once_and_each_finding_is_told(
+    installation: Installation, tmp_path: Path
+) -> None:
+    async with running_simulator() as simulator, lined_up(installation, tmp_path) as lineup:
+        simulator.openrouter.misbehave(Fault(latency_ms=200))
+        for part in ("postgres", "nats", "catalog", *SYNCS, *INTEGRITIES):
+            await lineup.start(part)
+        await lineup.ready("catalog", *SYNCS, *INTEGRITIES)
+        supplier_id = await seed_work(lineup, simulator.base_url(simulator.openrouter))
+        async with (
+            aclosing(Balancer(*map(lineup.url, SYNCS), headers=ADMINISTRATOR)) as syncs,
+            aclosing(Balancer(*map(lineup.url, INTEGRITIES), headers=ADMINISTRATOR)) as integrities,
+        ):
+            lister = Lister(simulator, syncs, supplier_id)
+
+            async def flip(_turn: int) -> None:
+                for change in ("disable?force=true", "enable"):
+                    await lineup.ask("POST", "catalog", f"/api/v1/models/{FLIPPING}/{change}")
+
+            async def validate(turn: int) -> None:
+                await integrities.send(turn, "/api/v1/validate", {"config_type": "fallback"})
+
+            async with kept_up(lister.ask, flip, validate, rest_s=0.1):
+                for part in (*SYNCS, *INTEGRITIES):
+                    await each_goes_on(syncs, integrities)
+                    await lineup.restart(part)
+                await each_goes_on(syncs, integrities)
+        ended = {run_id: await end(lineup, run_id) for run_id in lister.promised}
+        await eventually(partial(all_is_heard, lineup), within_s=30)
+        swept = await lineup.ask("POST", "integrity", "/api/v1/sweeps")
+        parked = [await lineup.ask("GET", part, "/api/v1/parked") for part in ("catalog", "sync", "integrity")]
+        applied, offered = await column(installation, APPLIED), await column(installation, OFFERED)
+        told = await column(installation, TOLD)
+        await eventually(partial(holds_all, lineup, installation))
+
+    assert syncs.failed.keys() | integrities.failed.keys() <= RETRYABLE
+    assert set(ended.values()) <= {"applied", OVERTAKEN}
+    assert sorted(applied) == sorted(run_id for run_id, how in ended.items() if how == "applied")
+    assert set(lister.listed[:-1]) <= set(offered)
+    assert told == ["reference.stale", "reference.restored"] * (len(told) // 2)
+    assert told
+    assert (swept["drift"], swept["opened"], swept["closed"]) == ({}, 0, 0)
+    assert [page["items"] for page in parked] == [[], [], []]
+
+
+FLIPPING = "flipping-model"
+TOLD = "SELECT type FROM integrity.outbox WHERE body::json->>'kind' = 'dead' ORDER BY revision"
+OVERTAKEN = "refused: a newer listing was applied meanwhile"
+"""While one replica of sync is away, the other fetches, and the catalog reads both when it can."""
+APPLIED = "SELECT body::json->>'run_id' FROM catalog.outbox WHERE type = 'catalog.synced'"
+OFFERED = "SELECT upstream_name FROM catalog.sources WHERE deleted_at IS NULL"
+
+
+async def seed_work(lineup: Lineup, simulator_url: str) -> str:
+    """Make a model that a chain needs, and answer the id of a supplier that is asked only when somebody wants it."""
+    async with httpx.AsyncClient(base_url=lineup.url("catalog"), headers=ADMINISTRATOR, timeout=20) as http:
+        model = await builders.a_served_model(http, name=FLIPPING)
+        chain = await http.post("/api/v1/fallback-chains", json={"name": "c", "steps": [{"model_id": model["id"]}]})
+        chain.raise_for_status()
+        supplier = await builders.a_supplier(http, base_url=simulator_url)
+        supplier_id: str = supplier["id"]
+        return supplier_id
+
+
+async def end(lineup: Lineup, run_id: str) -> str:
+    """Answer how the run ended, and why, if there is a reason."""
+
+    async def is_over() -> str | None:
+        found = await lineup.ask("GET", "sync", f"/api/v1/runs/{run_id}")
+        return ": ".join(filter(None, (found["status"], found["reason"]))) if found["ended_at"] else None
+
+    how: str = await eventually(is_over, within_s=60)
+    return how
+
+
+async def all_is_heard(lineup: Lineup) -> bool:
+    return await lineup.unheard() == 0
+
+
+async def holds_all(lineup: Lineup, installation: Installation) -> bool:
+    """Tell whether the stream of integrity holds as many events as were committed."""
+    async with lineup.stream() as context:
+        state = (await context.stream_info(INTEGRITY.name)).state
+    return await column(installation, "SELECT count(*) FROM integrity.outbox") == [state.messages]

@@ -30,10 +30,18 @@ capabilities: {drop: [ALL]}
 {{- define "modelbus.bus" -}}
 - {name: MODELBUS_NATS_URL, value: {{ .root.Values.nats.url | quote }}}
 - {name: MODELBUS_NATS_REPLICAS, value: {{ .root.Values.nats.replicas | quote }}}
+- {name: MODELBUS_NATS_USAGE_BYTES, value: {{ .root.Values.nats.usageBytes | quote }}}
 - {name: MODELBUS_NATS_USER, value: {{ .user }}}
 {{ include "modelbus.fromSecret" (dict "root" .root "name" "MODELBUS_NATS_PASSWORD" "key" (printf "nats-%s-password" .user)) }}
 {{- if .root.Values.nats.caConfigMap }}
 - {name: MODELBUS_NATS_CA_FILE, value: /etc/modelbus/nats/ca.crt}
+{{- end }}
+{{- if .root.Values.nats.certificateSecret }}
+- {name: MODELBUS_NATS_CERT_FILE, value: /etc/modelbus/certificate/tls.crt}
+- {name: MODELBUS_NATS_KEY_FILE, value: /etc/modelbus/certificate/tls.key}
+{{- end }}
+{{- if .root.Values.nats.tlsFirst }}
+- {name: MODELBUS_NATS_TLS_FIRST, value: "true"}
 {{- end }}
 {{- end }}
 
@@ -44,11 +52,18 @@ capabilities: {drop: [ALL]}
 - name: nats-ca
   configMap: {name: {{ .Values.nats.caConfigMap }}}
 {{- end }}
+{{- if .Values.nats.certificateSecret }}
+- name: nats-certificate
+  secret: {secretName: {{ .Values.nats.certificateSecret }}, defaultMode: 0440}
+{{- end }}
 {{- end }}
 
 {{- define "modelbus.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 {{- if .Values.nats.caConfigMap }}
 - {name: nats-ca, mountPath: /etc/modelbus/nats, readOnly: true}
+{{- end }}
+{{- if .Values.nats.certificateSecret }}
+- {name: nats-certificate, mountPath: /etc/modelbus/certificate, readOnly: true}
 {{- end }}
 {{- end }}

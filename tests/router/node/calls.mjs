@@ -1,62 +1,32 @@
-// One call of the official client per run: `node calls.mjs <call> <router> <key> <model>` prints what came of it as JSON.
-import OpenAI from "openai";
+// Makes calls of the official clients until its input ends: a line of JSON says which, a line of JSON what came of it.
+import { createInterface } from "node:readline";
 
-const [call, router, apiKey, model] = process.argv.slice(2);
-const client = new OpenAI({ baseURL: `${router}/v1`, apiKey, maxRetries: call === "retry" ? 1 : 0 });
-const messages = [{ role: "user", content: "one two three" }];
-const parameters = { type: "object", properties: { city: { type: "string" } } };
-const tools = [{ type: "function", function: { name: "weather", parameters } }];
+import { anthropic, errors as AnthropicError } from "./anthropic.mjs";
+import { openai, errors as OpenAIError } from "./openai.mjs";
 
-async function textOf(stream) {
-  let text = "";
-  for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? "";
-  return text;
+const clients = { anthropic, openai };
+const pool = Symbol.for("undici.globalDispatcher.1");
+
+// A router that ends waits for no connection that is kept for later, so none is.
+async function closeConnections() {
+  const Pool = globalThis[pool].constructor;
+  await globalThis[pool].destroy();
+  globalThis[pool] = new Pool();
 }
 
-const calls = {
-  chat: async () => (await client.chat.completions.create({ model, messages })).choices[0],
-  retry: async () => (await client.chat.completions.create({ model, messages })).choices[0],
-  stream: async () => textOf(await client.chat.completions.create({ model, messages, stream: true })),
-  tools: async () => {
-    const runner = client.chat.completions.stream({ model, messages, tools, tool_choice: "required" });
-    const { message, finish_reason } = (await runner.finalChatCompletion()).choices[0];
-    return { finish_reason, functions: message.tool_calls.map((each) => each.function) };
-  },
-  vision: async () => {
-    const image = { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } };
-    const content = [{ type: "text", text: "what is it" }, image];
-    return (await client.chat.completions.create({ model, messages: [{ role: "user", content }] })).choices[0];
-  },
-  embeddings: async () => {
-    const answer = await client.embeddings.create({ model, input: ["a", "b"], dimensions: 4 });
-    return answer.data.map((item) => item.embedding.length);
-  },
-  models: async () => {
-    const names = [];
-    for await (const each of client.models.list()) names.push(each.id);
-    return names;
-  },
-  responses: async () => (await client.responses.create({ model, input: "Say hi" })).output_text,
-  structured: async () => {
-    const json_schema = { name: "answer", schema: parameters, strict: true };
-    const response_format = { type: "json_schema", json_schema };
-    return (await client.chat.completions.parse({ model, messages, response_format })).choices[0].message.parsed;
-  },
-  leave: async () => {
-    const stream = await client.chat.completions.create({ model, messages, stream: true });
-    for await (const chunk of stream) if (chunk.choices[0]?.delta?.content) break;
-    return "left";
-  },
-  headers: async () => {
-    const { data, response, request_id } = await client.chat.completions.create({ model, messages }).withResponse();
-    return { id: data.id, request_id, attempts: response.headers.get("x-modelbus-attempts") };
-  },
-};
+async function outcome({ client, call, ...options }) {
+  try {
+    return { answer: await clients[client](options)[call]() };
+  } catch (error) {
+    if (!(error instanceof OpenAIError || error instanceof AnthropicError)) return { broken: `${error.stack}` };
+    const { status, code, type, param, message, requestID } = error;
+    const waits = error.headers?.get("retry-after");
+    return { error: { name: error.constructor.name, status, code, type, param, message, requestID, waits } };
+  }
+}
 
-try {
-  console.log(JSON.stringify({ answer: await calls[call]() }));
-} catch (error) {
-  if (!(error instanceof OpenAI.APIError)) throw error;
-  const { status, code, param, message } = error;
-  console.log(JSON.stringify({ error: { name: error.constructor.name, status, code, param, message } }));
+for await (const line of createInterface({ input: process.stdin })) {
+  const told = await outcome(JSON.parse(line));
+  await closeConnections();
+  console.log(JSON.stringify(told));
 }

@@ -53,7 +53,7 @@ async def _topology(settings: BusSettings) -> None:
         max_reconnect_attempts=5,
     )
     try:
-        await topology.ensure(client.jetstream(timeout=10), settings.nats_replicas)
+        await topology.ensure(client.jetstream(timeout=10), settings.keeping())
     finally:
         await client.close()
 

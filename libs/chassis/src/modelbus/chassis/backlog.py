@@ -14,6 +14,8 @@ class Backlog:
         self.head = 0
         """The newest revision that was heard of, applied or not."""
         self._changes: dict[int, Change] = {}
+        self._newest = 0
+        """The newest of these; to look for it at each step would make a storm quadratic."""
         self._traces: dict[int, str] = {}
         """The traces that changes belong to, where they belong to any."""
         self._gap_since: float | None = None
@@ -31,6 +33,7 @@ class Backlog:
     def add(self, change: Change, trace_parent: str | None) -> None:
         """Keep a change that was heard."""
         self._changes[change.revision] = change
+        self._newest = max(self._newest, change.revision)
         if trace_parent is not None:
             self._traces[change.revision] = trace_parent
 
@@ -64,7 +67,7 @@ class Backlog:
 
     def settle(self, applied: int) -> None:
         """Forget what is known by now; what is only waiting for its turn is no gap."""
-        if self._changes and max(self._changes) <= applied:
+        if self._newest <= applied:
             self._changes.clear()
         if self.head <= applied or self.has_next(applied):
             self._gap_since = None
@@ -79,5 +82,6 @@ class Backlog:
         """Go on from a snapshot; what was heard in another epoch bears numbers that mean something else now."""
         self.head = revision
         self._changes = {number: each for number, each in self._changes.items() if is_same_epoch and number > revision}
+        self._newest = max(self._changes, default=0)
         self._traces.clear()
         self._gap_since = None

@@ -3,7 +3,7 @@
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from faststream.nats.security import NatsSecurity, NatsUserPassword
 
@@ -93,10 +93,10 @@ def bus_access(url: str, *, user: str | None = None, password: str | None = None
     """Read one URL, or several with commas between; settings of their own go before what the first URL says.
 
     Raises:
-        ValueError: there is a user without a password, or the other way round, or a server is to be entered by a
-            WebSocket.
+        ValueError: there is a user without a password, or the other way round, a server is to be entered by a
+            WebSocket, or something is no URL.
     """
-    parts = [urlsplit(each if "://" in each else f"nats://{each}") for each in url.split(",")]
+    parts = [_split(each if "://" in each else f"nats://{each}") for each in url.split(",")]
     if any(each.scheme in _WEB_SOCKETS for each in parts):
         raise ValueError(
             "MODELBUS_NATS_URL: must begin with nats:// or tls://; services don't speak through WebSockets"
@@ -107,3 +107,21 @@ def bus_access(url: str, *, user: str | None = None, password: str | None = None
         raise ValueError("MODELBUS_NATS_USER and MODELBUS_NATS_PASSWORD go together")
     servers = tuple(urlunsplit(each._replace(netloc=each.netloc.rpartition("@")[2])) for each in parts)
     return BusAccess(servers, user, password, tls)
+
+
+def _split(url: str) -> SplitResult:
+    """Take a URL apart; one that can't be right is not repeated in the error, as it may hold a password."""
+    wrong = ValueError(
+        "MODELBUS_NATS_URL: must be nats://host:port or nats://user:password@host:port, with %XX for each sign of user "
+        "and password that is no letter or digit; MODELBUS_NATS_USER and MODELBUS_NATS_PASSWORD take them as they are"
+    )
+    try:
+        parts = urlsplit(url)
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        # Without its cause, which names what was wrong.
+        raise wrong from None
+    # A slash or the like in a password ends the host for who reads the URL, and the rest would count as no secret.
+    if not is_whole or parts.path.strip("/") or parts.query or parts.fragment:
+        raise wrong
+    return parts

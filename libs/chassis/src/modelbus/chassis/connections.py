@@ -14,8 +14,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MOST_HEAD_BYTES = 64 * 1024
 """Of method, path and headers; four times what most servers take."""
+_IN_CHUNKS = (b"transfer-encoding", b"chunked")
+_LAST_CHUNK = b"0\r\n\r\n"
 CALLER = "modelbus.caller"
 """The name of the extension by which applications reach a request's connection."""
+
+
+def _chunk(piece: bytes) -> bytes:
+    """Write it as RFC 9112 (section 7.1) has it; an empty one would be the last."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +78,22 @@ class Connection(HttpToolsProtocol):
             return False
         if cycle.disconnected:
             return True
-        lines = [*self.server_state.default_headers, *headers]
-        head = b"%b%b\r\n" % (STATUS_LINE[status], b"".join([b"%b: %b\r\n" % line for line in lines]))
-        if head.count(b"\n") != len(lines) + 2 or head.count(b"\r") != len(lines) + 2:
-            raise ValueError("a header of the answer holds a line break")
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        self.transport.writelines((head, body))
-        cycle.on_response()
+        self._begin(cycle, self._head(status, headers), body)
+        self._end(cycle)
+        return True
+
+    def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]], piece: bytes) -> bool:
+        """Begin an answer whose pieces come one by one with the first of them; False if the server must.
+
+        Raises:
+            ValueError: a header holds a line break.
+        """
+        cycle = self._under_way
+        if cycle is None or cycle.response_started or not cycle.keep_alive or self.flow.write_paused:
+            return False
+        if not cycle.disconnected:
+            cycle.chunked_encoding = True
+            self._begin(cycle, self._head(status, (*headers, _IN_CHUNKS)), _chunk(piece))
         return True
 
     def pass_on(self, piece: bytes) -> bool:
@@ -87,8 +102,34 @@ class Connection(HttpToolsProtocol):
         if cycle is None or not cycle.chunked_encoding or cycle.response_complete or self.flow.write_paused:
             return False
         if piece and not cycle.disconnected:
-            self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.transport.write(_chunk(piece))
         return True
+
+    def finish(self, piece: bytes) -> bool:
+        """Send the last piece and the end; False if the server must. The next request may begin at once."""
+        cycle = self._under_way
+        if cycle is None or not cycle.keep_alive or not self.pass_on(b""):
+            return False
+        if not cycle.disconnected:
+            self.transport.write(_chunk(piece) + _LAST_CHUNK)
+            self._end(cycle)
+        return True
+
+    def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        lines = [*self.server_state.default_headers, *headers]
+        head = b"%b%b\r\n" % (STATUS_LINE[status], b"".join([b"%b: %b\r\n" % line for line in lines]))
+        if head.count(b"\n") != len(lines) + 2 or head.count(b"\r") != len(lines) + 2:
+            raise ValueError("a header of the answer holds a line break")
+        return head
+
+    def _begin(self, cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        self.transport.writelines((head, body))
+
+    def _end(self, cycle: RequestResponseCycle) -> None:
+        cycle.response_complete = True
+        cycle.on_response()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # noqa: D102 - as asyncio calls it
         super().connection_made(transport)

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 
+import asyncpg
 import msgspec
 from sqlalchemy import event, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
@@ -52,6 +53,8 @@ class Database:
             pool_size=pool,
             max_overflow=0,
             pool_timeout=10,
+            # What a statement was given may be a secret or its hash, and errors go into logs and parked messages.
+            hide_parameters=True,
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
             connect_args={
@@ -67,6 +70,7 @@ class Database:
         )
         outages.heed(database_outages.is_outage)
         event.listen(self._engine.sync_engine, "connect", _keep_asking)
+        event.listen(self._engine.sync_engine, "handle_error", _forget_row)
         event.listen(self._engine.sync_engine, "checkin", _note_time)
         event.listen(self._engine.sync_engine, "checkout", _look_whether_alive)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False, autoflush=False)
@@ -131,6 +135,13 @@ def _keep_asking(connection: Any, _record: Any) -> None:
         # Not every system has each of them.
         if option := getattr(socket, name, None):
             found.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _forget_row(context: ExceptionContext) -> None:
+    """Leave out of an error the row that it was about: PostgreSQL tells it whole."""
+    told = getattr(context.original_exception, "__cause__", None)
+    if isinstance(told, asyncpg.PostgresError):
+        told.detail = None
 
 
 def _note_time(_connection: Any, record: Any) -> None:

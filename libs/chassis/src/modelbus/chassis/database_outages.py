@@ -22,6 +22,9 @@ OUTAGE_STATES = (*TRY_AGAIN_STATES, "08", "53", "57P", "25006")
 https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
+TOO_MUCH_STATES = ("57014", "53200")
+"""PostgreSQL's states for a statement that took longer, or more memory, than it may."""
+
 
 def is_outage(error: BaseException) -> bool:
     """Tell whether the error means that the database is away or takes nothing now."""
@@ -29,3 +32,8 @@ def is_outage(error: BaseException) -> bool:
         return isinstance(error, OUTAGES)
     state = getattr(error.orig, "sqlstate", None) or ""
     return error.connection_invalidated or state.startswith(OUTAGE_STATES) or isinstance(error, OUTAGES)
+
+
+def is_too_much(error: BaseException) -> bool:
+    """Tell whether a statement was given up for what it took: by a burdened server, or because it asks too much."""
+    return getattr(getattr(error, "orig", error), "sqlstate", None) in TOO_MUCH_STATES

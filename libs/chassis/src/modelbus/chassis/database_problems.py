@@ -12,10 +12,12 @@ from modelbus.chassis.idempotency_key import (
     IdempotencyKeyMalformedError,
     IdempotencyKeyReusedError,
 )
+from modelbus.chassis.outbox import EventTooLargeError
 from modelbus.chassis.parking import NotParkedError, RetryFailedError
 from modelbus.chassis.problems import RETRY_AFTER_S, problem, refuse_by, respond, unexpected
 
 STATUSES: Mapping[type[Exception], int] = {
+    EventTooLargeError: 413,
     NotParkedError: 404,
     RetryFailedError: 409,
     IdempotencyKeyMalformedError: 400,

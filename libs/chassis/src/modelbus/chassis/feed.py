@@ -115,12 +115,15 @@ class Follower:
         return self._keeper.problem
 
     def load_kept(self) -> bool:
-        """Load the last-known-good file, if there is one that is whole; it counts as stale until confirmed."""
+        """Load the last-known-good file, if there is one that is whole; it counts as stale until confirmed.
+
+        One that an older version kept may lack kinds: it is served, and followed by a snapshot instead of a delta.
+        """
         snapshot = self._keeper.load()
         if snapshot is None:
             return False
         self._replace(snapshot, *self._read(snapshot))
-        log.info("last known good is loaded", revision=self.revision)
+        log.info("last known good is loaded", revision=self.revision, lacks=sorted(self._replica.lacks))
         return True
 
     async def run(self) -> None:
@@ -164,7 +167,9 @@ class Follower:
     def _note(self, epoch: UUID, revision: int, *, is_beat: bool = False) -> None:
         """Compare with what we hold: another epoch, or a truth that went back, can't be mended by waiting."""
         if epoch != self.epoch:
-            self._ask()
+            # Each epoch begins beyond all that was told before: behind us lies what a lost stream is told again.
+            if is_beat or revision > self.revision:
+                self._ask()
             return
         if revision < self.revision and is_beat:
             # A heartbeat that an event overtook, or a restored database: the answer tells which.
@@ -242,7 +247,7 @@ class Follower:
         self._confirm()
 
     async def _take_delta(self) -> bool:
-        if self.epoch is None:
+        if self.epoch is None or self._replica.lacks:
             raise HistoryGoneError
         delta = await self._catalog.changes(self.revision, self.epoch)
         if delta.epoch != self.epoch:

@@ -24,7 +24,9 @@ from structlog.contextvars import bound_contextvars
 from modelbus.chassis import topology
 from modelbus.chassis.callers import Caller
 from modelbus.chassis.database import Database
+from modelbus.chassis.database_outages import is_too_much
 from modelbus.chassis.logs import logger
+from modelbus.chassis.losses import Losses
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.outages import is_outage
 from modelbus.chassis.parking import Parking
@@ -65,6 +67,7 @@ class Hearing:
 
     def __init__(self, consumer: Consumer) -> None:
         self.consumer = consumer
+        self.losses = Losses(consumer)
         self._handlers: dict[str, tuple[type[Event], Handler[Any]]] = {}
         self._together: HandlerOfMany | None = None
         self._turn = asyncio.Lock()
@@ -128,14 +131,15 @@ class Hearing:
         self._subscriber(deliver)
 
     async def watch(self) -> None:
-        """Find out whether the consumer still exists and mend it; to be repeated, it is the watchdog.
+        """Find out whether the consumer still exists and mend it, and what it missed; to be repeated.
 
         The pull subscriber itself neither notices nor says that its consumer was deleted.
         """
         client = await self._bus.connected()
         context = client.jetstream(timeout=2.0)
         try:
-            await context.consumer_info(self.consumer.stream.name, self.consumer.durable)
+            info = await context.consumer_info(self.consumer.stream.name, self.consumer.durable)
+            await self.losses.look(context, info)
         except NotFoundError:
             log.warning("consumer is gone and is created anew", consumer=self.consumer.durable)
             self._problem = f"consumer {self.consumer.durable} was deleted"
@@ -145,7 +149,7 @@ class Hearing:
             return
         if self._must_restart:
             # Remembered until all of it succeeded: half a restart would leave a subscriber that looks well and is deaf.
-            await topology.restore(context, self.consumer, self._bus.replicas)
+            await topology.restore(context, self.consumer, self._bus.keeping)
             await self._subscriber.stop()
             await self._subscriber.start()
             self._must_restart = False
@@ -179,7 +183,7 @@ class Hearing:
                 await self._handle_together(heard)
                 log.debug("events are heard", count=len(heard), last_revision=heard[-1].revision if heard else None)
         except Exception as error:  # noqa: BLE001 - each is handled alone next, and that decides
-            if not is_outage(error):
+            if not is_outage(error) or is_too_much(error):
                 log.warning("events are handled one by one", error=repr(error), count=len(messages))
                 return False
             log.warning("events wait for an outage to end", error=repr(error), count=len(messages))

@@ -2,6 +2,8 @@
 
 import os
 import time
+from datetime import datetime
+from hashlib import blake2b
 from uuid import UUID
 
 _MILLISECONDS = (1 << 48) - 1
@@ -26,6 +28,13 @@ def new_id() -> UUID:
     except (KeyError, IndexError):
         chance, *_chances[os.getpid()] = _draw()
     return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | chance)
+
+
+def id_of(name: str, moment: datetime) -> UUID:
+    """Make the UUIDv7 of what has a name and began at that moment: the same, whoever makes it and however often."""
+    milliseconds = int(moment.timestamp() * 1000) & _MILLISECONDS
+    digest = int.from_bytes(blake2b(name.encode(), digest_size=_CHANCE_BYTES).digest()) & _CHANCE
+    return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | digest)
 
 
 def _draw() -> list[int]:

@@ -16,6 +16,9 @@ from modelbus.chassis.health import distrust
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import pause_s
 from modelbus.chassis.settings import BusSettings
+from modelbus.chassis.topology import Keeping
+from modelbus.chassis.turns import read_in_turns
+from modelbus.contracts.bus import MAX_PAYLOAD
 
 PUBLISH_TIMEOUT_S = 5.0
 PING_INTERVAL_S = 5
@@ -33,10 +36,10 @@ class PlainBusError(OSError):
 class Bus:
     """A service's connection to NATS; absent NATS delays nothing but what needs it."""
 
-    def __init__(self, url: str | BusAccess, *, service: str, replicas: int = 1) -> None:
+    def __init__(self, url: str | BusAccess, *, service: str, keeping: Keeping = Keeping()) -> None:  # noqa: B008 - frozen
         access = bus_access(url) if isinstance(url, str) else url
-        self.replicas = replicas
-        """On how many nodes a stream is kept that has to be made anew."""
+        self.keeping = keeping
+        """How a stream is kept that has to be made anew."""
         self.inbox_prefix = access.inbox_prefix
         self._needs_tls = access.needs_tls
         self._connected = asyncio.Event()
@@ -72,7 +75,7 @@ class Bus:
         Raises:
             ValueError: they contradict one another, or name a file that is none.
         """
-        return cls(settings.access(), service=service, replicas=settings.nats_replicas)
+        return cls(settings.access(), service=service, keeping=settings.keeping())
 
     def start(self) -> None:
         """Connect in the background and start every subscriber once connected."""
@@ -84,6 +87,8 @@ class Bus:
             try:
                 await self.broker.start()
                 self._refuse_plain()
+                self._warn_of_small_messages()
+                read_in_turns(self._client)
             except (OSError, NatsError) as error:
                 failures += 1
                 self._note_away(error)
@@ -101,6 +106,13 @@ class Bus:
         if self._needs_tls and not self.broker.connection._server_info.get("tls_required"):  # noqa: SLF001 - told nowhere else
             raise PlainBusError("the server does not use TLS, which MODELBUS_NATS_URL or another setting demands")
 
+    def _warn_of_small_messages(self) -> None:
+        takes = self._client.max_payload
+        if takes < MAX_PAYLOAD:
+            log.warning(
+                "NATS takes smaller messages than may be told: set max_payload", takes=takes, needed=MAX_PAYLOAD
+            )
+
     async def stop(self) -> None:
         """Stop the subscribers and close the connection."""
         if self._starting is not None:
@@ -113,6 +125,10 @@ class Bus:
     async def connected(self) -> Client:
         """Wait for the first connection and answer the client; later losses are its own business to mend."""
         await self._connected.wait()
+        return self._client
+
+    @property
+    def _client(self) -> Client:
         client = self.broker.connection
         assert isinstance(client, Client)  # noqa: S101 - start() has returned
         return client

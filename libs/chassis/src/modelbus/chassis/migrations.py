@@ -47,7 +47,8 @@ def migrate(
         TryAgainError: others hold locks that it needs for longer than `wait_s`, or a statement takes `statement_s`.
     """
     script = script_directory(package)
-    engine = create_async_engine(engine_url(url), poolclass=sa.NullPool, connect_args={"dsn": plain_dsn(url)})
+    arguments = {"dsn": plain_dsn(url)}
+    engine = create_async_engine(engine_url(url), poolclass=sa.NullPool, connect_args=arguments, hide_parameters=True)
     asyncio.run(_migrate(_Migration(script, schema, to, statement_s), engine, wait_s))
 
 

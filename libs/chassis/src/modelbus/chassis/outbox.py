@@ -7,7 +7,7 @@ gap-free and monotonic, and no reader can see revision r + 1 before r.
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -18,9 +18,14 @@ from structlog.contextvars import get_contextvars
 
 from modelbus.chassis import bulk
 from modelbus.chassis.ids import new_id
+from modelbus.contracts.bus import MAX_BODY
 from modelbus.contracts.event import Event
 
 PACKED_AT_ONCE = 2000
+BYTES_PER_SIGN = 4
+"""At most, in UTF-8."""
+KEPT = timedelta(days=7)
+"""For so long an outbox can tell again what a stream has lost; the catalog's serves its history, and has its own."""
 
 _WAITING = "modelbus.waiting"
 _REVISION = "modelbus.revision"
@@ -72,6 +77,15 @@ class _Waiting:
         for pack in self._packed:
             yield from msgspec.msgpack.decode(zlib.decompress(pack), type=list[_Recorded])
         yield from self._newest
+
+
+class EventTooLargeError(Exception):
+    """A change can't be told, so it is not made."""
+
+    code = "event_too_large"
+
+    def __init__(self, event_type: str, size: int) -> None:
+        super().__init__(f"the record would make a {event_type} of {size} bytes; at most {MAX_BODY} can be told")
 
 
 class Outbox:
@@ -143,8 +157,15 @@ class Outbox:
 
 
 async def record(session: AsyncSession, event: Event) -> None:
-    """Tell the event when, and only if, the session's transaction commits."""
+    """Tell the event when, and only if, the session's transaction commits.
+
+    Raises:
+        EventTooLargeError: it is larger than what the bus takes; once committed it would hold up all that follow.
+    """
     about = event.about()
+    body = event.model_dump_json()
+    if len(body) > MAX_BODY // BYTES_PER_SIGN and (size := len(body.encode())) > MAX_BODY:
+        raise EventTooLargeError(event.type, size)
     context = get_contextvars()
     waiting: _Waiting = session.info.setdefault(_WAITING, _Waiting())
     waiting.add(
@@ -153,7 +174,7 @@ async def record(session: AsyncSession, event: Event) -> None:
             type=event.type,
             subject=None if about is None else str(about),
             schema_version=event.version,
-            body=event.model_dump_json(),
+            body=body,
             correlation_id=correlation_id(),
             trace_parent=context.get("traceparent"),
             recorded_at=datetime.now(UTC),

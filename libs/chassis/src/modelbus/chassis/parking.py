@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.chassis.callers import Caller
 from modelbus.chassis.database import Database
-from modelbus.chassis.ids import new_id
 
 type Retry = Callable[[dict[str, str], bytes], Awaitable[None]]
 
@@ -78,7 +77,7 @@ class Parking:
             sa.Column("reason", sa.Text, nullable=False),
             sa.Column("tries", sa.Integer, nullable=False),
             sa.Column("parked_at", sa.DateTime(timezone=True), nullable=False),
-            # Parked once, however often it is delivered again; a message without an id has no double to fear.
+            # Parked once, however often the event is told; the row's own id says the same of the place in the stream.
             sa.UniqueConstraint("consumer", "event_id", name="parked_once"),
         )
         self._retries: dict[str, Retry] = {}
@@ -96,7 +95,7 @@ class Parking:
         """Keep a message; one that is parked already is not kept twice."""
         message["reason"] = message["reason"].replace("\x00", "\\x00")[:4000]
         async with self._in.transaction() as session:
-            await session.execute(insert(self.rows).values(id=new_id(), **message).on_conflict_do_nothing())
+            await session.execute(insert(self.rows).values(**message).on_conflict_do_nothing())
 
     async def list_parked(self, limit: int, before: UUID | None) -> ParkedPage:
         """List messages, newest first, from before that id on."""

@@ -63,8 +63,10 @@ class Relay:
         self._stream = stream
         self._wake = asyncio.Event()
         self._failures = 0
-        self._refusals: list[str] = []
-        """Why nothing could be told since something was."""
+        self._refusals = 0
+        """How often telling has failed since something was told."""
+        self._refusal = ""
+        """Why it did, the last time."""
         self.is_leader = False
         self.relayed = 0
         """Revision of the newest event that the stream is known to hold."""
@@ -78,7 +80,8 @@ class Relay:
                 if not isinstance(error, StreamMovedError) and not is_outage(error):
                     raise
                 self._failures += 1
-                self._refusals.append(str(error) or type(error).__name__)
+                self._refusals += 1
+                self._refusal = str(error) or type(error).__name__
                 log.warning("relay is interrupted", stream=self._stream.name, error=repr(error))
                 await asyncio.sleep(pause_s(self._failures))
             finally:
@@ -86,9 +89,14 @@ class Relay:
 
     async def problem(self) -> str | None:
         """Answer why events can't be told, though it was tried again; None when they can, or another one leads."""
-        if len(self._refusals) < TRIES_BEFORE_PROBLEM:
+        if self._refusals < TRIES_BEFORE_PROBLEM:
             return None
-        return f"the stream {self._stream.name} takes no events: {self._refusals[-1]}"
+        return f"the stream {self._stream.name} takes no events: {self._refusal}"
+
+    @property
+    def is_refused(self) -> bool:
+        """Tell whether it is up to us to tell events, and the last try has failed."""
+        return self._refusals > 0
 
     async def _lead(self) -> None:
         client = await self._bus.connected()
@@ -117,7 +125,7 @@ class Relay:
     async def _become_leader(self, connection: "asyncpg.Connection[Any]") -> None:
         lock = f"SELECT pg_try_advisory_lock(hashtext('{self._outbox.schema}.relay'))"
         while not await connection.fetchval(lock):
-            self._refusals.clear()
+            self._refusals = 0
             await asyncio.sleep(POLL_S)
         await connection.add_listener(self._outbox.channel, lambda *_: self._wake.set())
         self.is_leader = True
@@ -132,7 +140,7 @@ class Relay:
             state = (await context.stream_info(self._stream.name)).state
             if state.last_seq != cursor.sequence:
                 raise StreamMovedError(f"ends at {state.last_seq}, expected {cursor.sequence}") from None
-            self._refusals.clear()
+            self._refusals = 0
 
     async def _find_cursor(self, context: JetStreamContext) -> Cursor:
         """Find the newest event of ours; what somebody else has put behind it is passed over, and said."""
@@ -153,6 +161,9 @@ class Relay:
 
         That is when the database was restored to an earlier state, or the stream was lost together with events
         that the outbox no longer holds. An empty stream with a whole outbox is simply told again.
+
+        After a loss what the outbox does hold is told, and the reset behind it: it may be heard for the first time,
+        and who hears it again does it once. The order of revisions stays as it is, so nobody takes older for newer.
         """
         rows = self._outbox.rows.c
         async with self._database.reading() as session:
@@ -160,11 +171,16 @@ class Relay:
             first = await session.scalar(sa.select(sa.func.min(rows.revision)))
             first_of_epoch = await session.scalar(sa.select(sa.func.min(rows.revision)).where(rows.epoch == head.epoch))
             told = await session.scalar(sa.select(rows.id).where(rows.revision == cursor.revision))
-        if cursor.event_id is None:
-            is_whole = (first or head.revision + 1) == 1
-            return cursor if is_whole else await self._begin_epoch(cursor)
-        if told == cursor.event_id:
+        is_whole = (first or head.revision + 1) == 1
+        if is_whole if cursor.event_id is None else told == cursor.event_id:
             return cursor
+        if told is None and cursor.epoch == head.epoch and first == cursor.revision + 1:
+            return cursor  # The newest that was told was trimmed since, and nothing between it and what follows.
+        if told is None and first is not None and first > cursor.revision:
+            # A reset that waits among what is held follows all that is lost; another one would say nothing more.
+            is_reset_held = first_of_epoch is not None and first_of_epoch > first
+            begun = cursor if is_reset_held else await self._begin_epoch(cursor)
+            return Cursor(cursor.sequence, cursor.event_id, begun.epoch, first - 1)
         if cursor.epoch != head.epoch and first_of_epoch is not None and first_of_epoch > cursor.revision:
             # The new epoch was begun, but its first events did not reach the stream.
             return Cursor(cursor.sequence, cursor.event_id, head.epoch, first_of_epoch - 1)
@@ -204,7 +220,7 @@ class Relay:
             cursor.sequence, cursor.event_id = answer.seq, row["id"]
             cursor.revision, cursor.epoch = row["revision"], row["epoch"]
             self.relayed = cursor.revision
-        self._refusals.clear()
+        self._refusals = 0
 
     def _envelope(self, row: asyncpg.Record) -> Envelope:
         return Envelope(

@@ -36,6 +36,8 @@ class Replica:
         self.epoch: UUID | None = None
         """None before anything was loaded."""
         self.revision = 0
+        self.lacks = kinds
+        """Kinds that no snapshot has told of: that no record of theirs is held says nothing."""
         self.records: Records = {kind: {} for kind in kinds}
         self._digests = dict.fromkeys(kinds, 0)
 
@@ -48,6 +50,7 @@ class Replica:
         self.records = {kind: {} for kind in self.kinds}
         self._digests = dict.fromkeys(self.kinds, 0)
         self.epoch, self.revision = snapshot.epoch, snapshot.revision
+        self.lacks = self.kinds - snapshot.records.keys()
         for kind, bodies in told.items():
             for record_id, body in bodies.items():
                 self.put(kind, record_id, body)
@@ -86,10 +89,11 @@ class Replica:
         return {kind: digest_text(total) for kind, total in self._digests.items()}
 
     def snapshot(self) -> Snapshot | None:
-        """Answer everything that is held; None before anything was loaded."""
+        """Answer everything that is held, without kinds that it lacks; None before anything was loaded."""
         if self.epoch is None:
             return None
-        records = {kind: [msgspec.Raw(body) for body in held.values()] for kind, held in self.records.items()}
+        told = {kind: held for kind, held in self.records.items() if kind not in self.lacks}
+        records = {kind: [msgspec.Raw(body) for body in held.values()] for kind, held in told.items()}
         return Snapshot(self.epoch, self.revision, self.digests(), records)
 
     def _set(self, kind: str, change: RecordChange, applied: Applied) -> None:

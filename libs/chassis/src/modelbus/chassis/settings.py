@@ -7,12 +7,17 @@ from pydantic import Field, SecretStr
 
 from modelbus.chassis.bus_access import BusAccess, BusTls, bus_access
 from modelbus.chassis.environment import Environment
+from modelbus.chassis.topology import Keeping
+from modelbus.contracts.bus import USAGE
+
+LEAST_USAGE_BYTES = 16 * 1024 * 1024
+"""Some batches of usage of each of many routers."""
 
 
 class BusSettings(Environment):
     """Where the bus is and what opens it; for services, and for the step that lays streams and consumers."""
 
-    nats_url: str = "nats://127.0.0.1:4222"
+    nats_url: SecretStr = SecretStr("nats://127.0.0.1:4222")
     """One URL, or several of one cluster with commas between; it may hold user and password."""
     nats_user: str | None = None
     nats_password: SecretStr | None = None
@@ -26,16 +31,22 @@ class BusSettings(Environment):
     """Whether TLS begins before anything is said, so that nobody between hears a password; as the server is told."""
     nats_replicas: int = Field(default=1, ge=1, le=5)
     """On how many nodes of a cluster each stream is kept; 3 where there are three."""
+    nats_usage_bytes: int = Field(default=USAGE.max_bytes, ge=LEAST_USAGE_BYTES)
+    """How much usage waits on the bus for who hears it; beyond that the oldest goes."""
 
     def access(self) -> BusAccess:
         """Answer it all together.
 
         Raises:
-            ValueError: user and password don't go together.
+            ValueError: user and password don't go together, or the URL is none.
         """
         password = None if self.nats_password is None else self.nats_password.get_secret_value()
         tls = BusTls(self.nats_ca_file, self.nats_cert_file, self.nats_key_file, self.nats_tls_first)
-        return bus_access(self.nats_url, user=self.nats_user, password=password, tls=tls)
+        return bus_access(self.nats_url.get_secret_value(), user=self.nats_user, password=password, tls=tls)
+
+    def keeping(self) -> Keeping:
+        """Answer how streams are kept."""
+        return Keeping(self.nats_replicas, self.nats_usage_bytes)
 
 
 class TraceSettings(Environment):

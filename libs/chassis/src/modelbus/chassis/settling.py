@@ -8,6 +8,8 @@ from uuid import UUID
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
+from modelbus.chassis.database_outages import is_too_much
+from modelbus.chassis.ids import id_of
 from modelbus.chassis.logs import logger
 from modelbus.chassis.outages import is_outage
 from modelbus.chassis.parking import Parking
@@ -17,6 +19,11 @@ from modelbus.contracts.envelope import Envelope
 LONGEST_RETRY_S = 60.0
 LONGEST_OUTAGE_TRIES = 5
 """During an outage the delay grows no further than to that of the fifth try, so that its end is noticed soon."""
+MOST_TOO_MUCH = 20
+"""So often PostgreSQL may give a message's statements up for what they take: half an hour or so, if for their time.
+
+A server that is burdened for as long is an outage; what takes too much even after it would be told again for ever.
+"""
 _PARKING_TRIES = 3
 
 log = logger(__name__)
@@ -46,23 +53,27 @@ class Settling:
         if isinstance(error, ValidationError):
             await self.park(message, envelope, f"body does not parse: {error}", tries=1)
             return
-        if is_outage(error):
+        may_be_burden = is_too_much(error)
+        if is_outage(error) and not may_be_burden:
             deliveries = message.metadata.num_delivered
             log.warning("event waits for an outage to end", error=repr(error), deliveries=deliveries)
             await self.wait(message)
             return
+        # Where in our code PostgreSQL ran out of time or memory tells nothing.
+        where = None if may_be_burden else error
         tries = self._failures[envelope.id] = self._failures.get(envelope.id, 0) + 1
-        if tries >= self._consumer.max_tries:
-            log.error("event is parked", tries=tries, exc_info=error)
+        if tries >= max(self._consumer.max_tries, MOST_TOO_MUCH if may_be_burden else 0):
+            log.error("event is parked", error=repr(error), tries=tries, exc_info=where)
             await self.park(message, envelope, repr(error), tries=tries)
         else:
-            log.warning("event is retried", error=repr(error), tries=tries, exc_info=error)
+            log.warning("event is retried", error=repr(error), tries=tries, exc_info=where)
             await message.nak(delay=retry_delay_s(tries))
 
     async def park(self, message: Msg, envelope: Envelope | None, reason: str, *, tries: int) -> None:
         """Keep it for an administrator; while that can't be, it is told again."""
         try:
             await self._parking.park(
+                id=self._id_of(message),
                 consumer=self._consumer.durable,
                 subject=message.subject,
                 headers=dict(message.headers or {}),
@@ -79,6 +90,11 @@ class Settling:
         else:
             self.forgive([] if envelope is None else [envelope.id])
             await message.ack()
+
+    def _id_of(self, message: Msg) -> UUID:
+        """Make an id of where the message lies, as one without an envelope has none: told again, it is the same."""
+        told = message.metadata
+        return id_of(f"{self._consumer.durable}/{told.stream}/{told.sequence.stream}", told.timestamp)
 
 
 def retry_delay_s(tries: int) -> float:

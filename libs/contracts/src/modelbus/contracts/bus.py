@@ -6,6 +6,10 @@ from modelbus.contracts import catalog, credentials, health, references, sync, u
 from modelbus.contracts.event import Event
 
 GIB = 1024**3
+MAX_PAYLOAD = 8 * 1024**2
+"""The largest message that a server must take, with its headers; eight times what NATS takes unless it is told."""
+MAX_BODY = MAX_PAYLOAD - 64 * 1024
+"""The largest body of an event: a change that would make a larger one is refused, as nobody could be told of it."""
 
 
 @dataclass(frozen=True, slots=True)

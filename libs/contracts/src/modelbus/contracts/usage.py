@@ -25,6 +25,11 @@ class Tokens(BaseModel):
     """Input that was written to a cache."""
     is_estimated: bool = False
     """The supplier did not tell, or the answer ended early: this was counted from what passed, roughly."""
+    cache_write_1h: int | None = None
+    """Of `cache_write`: what is kept for an hour, which Anthropic bills at 1.6 times the price of another write."""
+    billed_apart: list[str] = []
+    """What suppliers bill by prices that the catalog has no field for, so that the cost is only near: `audio` and
+    `image` tokens, `web_search`, a `service_tier`, `inference_geo` or `speed` other than the usual one."""
 
 
 class AttemptRecord(BaseModel):
@@ -99,7 +104,7 @@ class RequestRecord(BaseModel):
     is_cached: bool = False
     """The answer was one that had been given before; no supplier was asked."""
     skipped: list[SkippedRecord] = []
-    """Stale places that it passed over before anybody was asked."""
+    """Stale places that it passed over before anybody was asked: 20 at most, which differ between requests."""
     level: str | None = None
     """How complex it was found to be, `trivial` to `expert`; None where nothing depended on that."""
     judged_request_id: UUID | None = None
@@ -123,7 +128,7 @@ class UsageRecorded(Event):
     """A batch of requests that ended."""
 
     type: ClassVar[str] = "usage.recorded"
-    version: ClassVar[str] = "1-2"
+    version: ClassVar[str] = "1-3"
 
     router_id: str
     requests: list[RequestRecord]

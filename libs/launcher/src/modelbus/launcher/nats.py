@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelbus.launcher.binaries import nats_server
-from modelbus.launcher.errors import CorruptStreamsError, DiskFullError, LaunchError, PortInUseError
+from modelbus.launcher.errors import (
+    CorruptStreamsError,
+    DiskFullError,
+    HomeNotWritableError,
+    LaunchError,
+    PortInUseError,
+)
 from modelbus.launcher.ports import LOOPBACK, free_port
 from modelbus.launcher.program import Program, wait_ready
 
@@ -74,12 +80,14 @@ class NatsServer(Program):
             return False
 
     def failure(self) -> LaunchError:
-        """Tell a taken port and a spoilt store from the rest."""
+        """Tell a taken port, a full or read-only disk and a spoilt store from the rest."""
         said = self.said()
         if "address already in use" in said:
             return PortInUseError("nats", self.port)
         if "no space left" in said:
             return DiskFullError(self.directory)
+        if "storage directory is not writable" in said:
+            return HomeNotWritableError(self.directory / "jetstream", "NATS could not write there")
         return self.corruption() or super().failure()
 
     def corruption(self) -> LaunchError | None:

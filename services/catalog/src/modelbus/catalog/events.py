@@ -28,7 +28,7 @@ def listen(sync: SyncClient) -> Hearing:
             event = heard.event
             await refuse_listing(session, event.run_id, event.supplier_id, "sync no longer keeps the listing")
         else:
-            await apply_listing(session, listing, heard.revision)
+            await apply_listing(session, listing, heard.revision, heard.envelope.epoch)
 
     return hearing
 

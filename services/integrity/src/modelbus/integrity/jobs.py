@@ -1,4 +1,4 @@
-"""What is done by the clock: the index is compared with the catalog, skips with findings, old usage is forgotten."""
+"""What is done by the clock: the index is compared with the catalog, skips with findings, what is old is forgotten."""
 
 import asyncio
 import random
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from modelbus.chassis.database import Database
 from modelbus.chassis.logs import logger
+from modelbus.chassis.outbox import KEPT
 from modelbus.integrity.actions.index import judge_new_day, load_snapshot, read_standing
 from modelbus.integrity.actions.records import FOLLOWED
 from modelbus.integrity.actions.skips import judge_skips
@@ -16,6 +17,7 @@ from modelbus.integrity.actions.validations import loaded_head
 from modelbus.integrity.clients.catalog import Catalog
 from modelbus.integrity.domain.index import Standing, Telling, Verdict, weigh
 from modelbus.integrity.domain.sweeps import Sweep
+from modelbus.integrity.store.tables import outbox
 
 LOOK_EVERY_S = 60.0
 LOOK_AGAIN_S = 5.0
@@ -38,9 +40,10 @@ async def compare_skips(database: Database) -> None:
 
 
 async def forget(database: Database) -> None:
-    """Let go of usage that nobody looks back to; to be repeated."""
+    """Let go of usage that nobody looks back to, and of what was told long ago; to be repeated."""
     async with database.transaction() as session:
         await forget_usage(session)
+        await outbox.forget(session, before=datetime.now(UTC) - KEPT)
 
 
 class Audit:

@@ -166,7 +166,7 @@ def create_app(settings: Settings) -> ASGIApp:
     for routes in (
         cache.routes(catalog),
         breaking.routes(breakers, catalog),
-        explain.routes(catalog, balancer, levels, door.admit),
+        explain.routes(catalog, balancer, levels, door.admit, door.read),
     ):
         beside.include_router(routes, dependencies=auth.GUARDS)
     alone = beside.openapi

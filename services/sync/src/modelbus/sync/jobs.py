@@ -14,7 +14,7 @@ from modelbus.chassis.database import Database
 from modelbus.chassis.last_resort import attempt
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import repeat
-from modelbus.chassis.outbox import Outbox
+from modelbus.chassis.outbox import KEPT, Outbox
 from modelbus.sync.actions import listings, runs
 from modelbus.sync.actions.intake import Intake
 from modelbus.sync.clients.answers import Delivery
@@ -26,7 +26,6 @@ from modelbus.sync.store import raw_listings
 POLL_S = 1.0
 LOOK_S = 1.0
 """A worker finds within so long that its run was cancelled, and notes how far it is."""
-OUTBOX_KEPT = timedelta(days=7)
 
 log = logger(__name__)
 
@@ -148,6 +147,6 @@ async def forget_old(database: Database, outbox: Outbox, *, raw_kept: int = 0) -
         gone_listings = await listings.forget_old_listings(session)
         await raw_listings.delete_old(session, keep=raw_kept)
         gone_runs = await runs.forget_old_runs(session)
-        await outbox.forget(session, before=datetime.now(UTC) - OUTBOX_KEPT)
+        await outbox.forget(session, before=datetime.now(UTC) - KEPT)
     if gone_listings or gone_runs:
         log.info("old listings and runs are forgotten", listings=gone_listings, runs=gone_runs)

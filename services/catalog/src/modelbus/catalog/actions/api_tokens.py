@@ -59,7 +59,8 @@ async def delete_api_token(session: AsyncSession, token_id: UUID) -> None:
     """
     caller: Caller = session.info["caller"]
     token = await api_tokens.lock_api_token(session, token_id)
-    if token.user_id != caller.id and not caller.may(Role.ADMIN):
+    is_own = caller.id is not None and token.user_id == caller.id
+    if not is_own and not caller.may(Role.ADMIN):
         raise NotFoundError("API token", token_id)
     expect(session, token)
     await api_tokens.save_api_token(session, stamp(replace(token, deleted_at=datetime.now(UTC))))

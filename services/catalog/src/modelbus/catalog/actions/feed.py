@@ -39,7 +39,7 @@ from modelbus.chassis.outbox import Head as Position
 from modelbus.chassis.outbox import Outbox
 from modelbus.chassis.replica import GapError, Replica
 from modelbus.contracts import access, labels, records, routing
-from modelbus.contracts.catalog import CatalogReset
+from modelbus.contracts.catalog import CHANGES, CatalogReset
 from modelbus.contracts.feed import Changes, Head, digest_text, record_digest
 
 CHANGES_PER_PAGE = 2000
@@ -68,6 +68,9 @@ KINDS: dict[str, tuple[_Read, _Tell]] = {
     access.AccessKeyRecord.kind: (access_keys.every_access_key, telling.access_key_record),
 }
 """How each kind of record is read and told."""
+SECRETS = frozenset({records.CredentialRecord.kind, access.AccessKeyRecord.kind})
+"""Kinds with sealed secrets or hashes of keys: for services, and of people for admins alone."""
+_TYPES_OF_SECRETS = {CHANGES[kind].type for kind in SECRETS}
 
 log = logger(__name__)
 
@@ -123,7 +126,9 @@ class Feed:
         self._differs = sorted(kind for kind, total in truth.items() if ours[kind] != digest_text(total))
         if self._differs:
             log.error("the feed differs from the tables, which are read anew", kinds=self._differs, at=str(position))
-            self._replica = Replica(frozenset(KINDS))
+            async with self._turn:
+                # Not while somebody reads the records, who would go on with none.
+                self._replica = Replica(frozenset(KINDS))
             await self.advance()
             self._differs = []
 
@@ -214,3 +219,12 @@ async def changes_after(session: AsyncSession, outbox: Outbox, after: int, epoch
     if any(change.type == CatalogReset.type for change in found):
         raise HistoryTrimmedError(f"the numbering started anew after revision {after}; take a snapshot")
     return Changes(epoch=head.epoch, revision=head.revision, changes=found)
+
+
+def without_secrets(found: Changes) -> Changes:
+    """Answer the changes with nothing in those of kinds that hold secrets; none is missing, so that none is missed."""
+    told = [
+        msgspec.structs.replace(change, data=msgspec.Raw(b"null")) if change.type in _TYPES_OF_SECRETS else change
+        for change in found.changes
+    ]
+    return msgspec.structs.replace(found, changes=told)

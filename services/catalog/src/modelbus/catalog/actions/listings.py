@@ -24,6 +24,7 @@ from modelbus.catalog.domain.suppliers import Supplier
 from modelbus.catalog.domain.things import stamp
 from modelbus.catalog.store import listings, models, sources, suppliers
 from modelbus.catalog.store.capabilities import hold_capabilities
+from modelbus.catalog.store.listings import Applied
 from modelbus.chassis import outbox
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import CatalogSynced, ListingRefused
@@ -47,10 +48,10 @@ class _Found:
         return {model.id: model for model in self.names.values()}
 
 
-async def apply_listing(session: AsyncSession, listing: Listing, revision: int) -> None:
+async def apply_listing(session: AsyncSession, listing: Listing, revision: int, epoch: UUID | None = None) -> None:
     """Make the catalog say what the listing says, and tell `catalog.synced`; a listing is applied only once.
 
-    `revision` is sync's of the event that announced it: one that comes late never undoes a newer one.
+    `revision` and `epoch` are sync's of the event that announced it: one that comes late never undoes a newer one.
     """
     await listings.plan_anew(session)
     try:
@@ -60,7 +61,7 @@ async def apply_listing(session: AsyncSession, listing: Listing, revision: int) 
         return
     if await listings.is_applied(session, listing.run_id):
         return
-    if revision <= await listings.newest_revision(session, supplier.id):
+    if await listings.is_overtaken(session, supplier.id, revision, epoch):
         await refuse_listing(session, listing.run_id, supplier.id, "a newer listing was applied meanwhile")
         return
     found = await _plan_on_locked_models(session, supplier, listing)
@@ -76,9 +77,8 @@ async def apply_listing(session: AsyncSession, listing: Listing, revision: int) 
         unchanged=found.plan.unchanged,
         changes=outbox.recorded_so_far(session) - before,
     )
-    await listings.insert_applied(
-        session, synced, digest=listing.digest, listing_revision=revision, applied_at=datetime.now(UTC)
-    )
+    applied = Applied(listing.digest, revision, epoch, datetime.now(UTC))
+    await listings.insert_applied(session, synced, applied)
     await outbox.record(session, synced)
 
 

@@ -56,11 +56,13 @@ async def hear_cooling(session: AsyncSession, told: CredentialCooled) -> None:
 async def note_acceptance(session: AsyncSession, usage: UsageRecorded) -> None:
     """Use credentials again that served since they were said not to be accepted."""
     accepted_at: dict[UUID, datetime] = {}
+    # A router whose clock is ahead must not have observers disbelieved for as long.
+    now = datetime.now(UTC)
     for request in usage.requests:
         for attempt in request.attempts:
             if attempt.credential_id is not None and attempt.outcome == _SERVED:
-                before = accepted_at.get(attempt.credential_id, attempt.started_at)
-                accepted_at[attempt.credential_id] = max(before, attempt.started_at)
+                at = min(attempt.started_at, now)
+                accepted_at[attempt.credential_id] = max(at, accepted_at.get(attempt.credential_id, at))
     for credential_id in sorted(await refusals.disprove(session, accepted_at)):
         try:
             credential = await credentials.lock_credential(session, credential_id)

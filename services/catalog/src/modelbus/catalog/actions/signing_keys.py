@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from joserfc import jws, jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.catalog.clients.issuer import UNREADABLE
 from modelbus.catalog.domain.errors import NotFoundError
 from modelbus.catalog.domain.identity_errors import KeyInUseError
 from modelbus.catalog.domain.sessions import Lifetimes
@@ -72,7 +72,7 @@ class SigningKeys:
             # The algorithm is ours to say, never the token's.
             found = jwt.decode(token, ECKey.import_key(key.public), algorithms=[ALGORITHM])
             self._rules.validate(found.claims)
-        except (JoseError, ValueError, TypeError):
+        except UNREADABLE:
             return None
         return found.claims
 

@@ -39,6 +39,9 @@ LONGEST_ANSWER = 1024 * 1024
 LONGEST_TEXT = 200
 _NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
+UNREADABLE = (JoseError, ValueError, TypeError, AttributeError, RecursionError)
+"""What a stranger's token may meet: its parts may be any JSON, a list in place of an object or one without end."""
+
 
 @dataclass(frozen=True, slots=True)
 class IssuerSettings:
@@ -153,7 +156,7 @@ class Issuer:
                 return None
             claims = jwt.decode(token, key, registry=self._registry).claims
             rules.validate(claims)
-        except (JoseError, ValueError, TypeError):
+        except UNREADABLE:
             return None
         return claims
 
@@ -231,7 +234,8 @@ def _usable(document: dict[str, Any]) -> list[Key]:
             continue
         try:
             keys.append(JWKRegistry.import_key(told))
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, LookupError):
+            # A curve that the library does not know is a name that it does not find.
             continue
     return keys
 
@@ -239,7 +243,7 @@ def _usable(document: dict[str, Any]) -> list[Key]:
 def _claimed_issuer(token: str) -> object:
     try:
         claims = msgspec.json.decode(jws.extract_compact(token.encode()).payload)
-    except (JoseError, ValueError, TypeError):
+    except UNREADABLE:
         return None
     return claims.get("iss") if isinstance(claims, dict) else None
 

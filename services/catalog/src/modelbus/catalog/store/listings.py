@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +24,17 @@ from modelbus.contracts.sync import Life, ListedModel
 
 NOT_COMPARED = {"capabilities", "held"}
 """What a listing tells and no model or source has as it stands there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Which listing was applied, and when."""
+
+    digest: str
+    listing_revision: int
+    """Sync's, of the event that announced it."""
+    listing_epoch: UUID | None
+    applied_at: datetime
 
 
 async def plan_anew(session: AsyncSession) -> None:
@@ -47,10 +59,22 @@ async def last_applied_at(session: AsyncSession, supplier_id: UUID) -> datetime 
     return at
 
 
-async def newest_revision(session: AsyncSession, supplier_id: UUID) -> int:
-    """Answer sync's revision of the newest listing of the supplier that was applied; 0 if there was none."""
-    query = sa.select(sa.func.max(applied_listings.c.listing_revision))
-    return await session.scalar(query.where(applied_listings.c.supplier_id == supplier_id)) or 0
+async def is_overtaken(session: AsyncSession, supplier_id: UUID, revision: int, epoch: UUID | None) -> bool:
+    """Tell whether a listing of the supplier was applied that sync announced later than at this revision.
+
+    Revisions are compared within an epoch: a database of sync's that was restored may count from an earlier one. What
+    was applied before epochs were kept is of the first.
+    """
+    applied = applied_listings.c
+    newest, first = sa.func.max(applied.listing_revision), sa.func.min(applied.applied_at)
+    query = sa.select(applied.listing_epoch, newest, first).where(applied.supplier_id == supplier_id)
+    rows = await session.execute(query.group_by(applied.listing_epoch))
+    found = {of: (reached, begun_at) for of, reached, begun_at in rows}
+    reached, begun_at = found.pop(epoch, (0, None))
+    unknown_reached, _ = found.pop(None, (0, None))
+    # Who has gone on to another epoch does not come back.
+    is_over = begun_at is not None and any(begun_at < later for _, later in found.values())
+    return is_over or revision <= max(reached, 0 if found else unknown_reached)
 
 
 async def differing(
@@ -180,18 +204,10 @@ def _written_capabilities(listed: Sequence[ListedModel], known: Mapping[str, UUI
     return [written[key] for key in keys]
 
 
-async def insert_applied(
-    session: AsyncSession, synced: CatalogSynced, *, digest: str, listing_revision: int, applied_at: datetime
-) -> None:
+async def insert_applied(session: AsyncSession, synced: CatalogSynced, applied: Applied) -> None:
     """Note that the run's listing has been applied."""
     counts = synced.model_dump(mode="json", exclude={"run_id", "supplier_id"})
-    row: dict[str, Any] = {
-        "run_id": synced.run_id,
-        "supplier_id": synced.supplier_id,
-        "digest": digest,
-        "counts": counts,
-    }
-    row |= {"listing_revision": listing_revision, "applied_at": applied_at}
+    row = {"run_id": synced.run_id, "supplier_id": synced.supplier_id, "counts": counts, **asdict(applied)}
     await session.execute(sa.insert(applied_listings), [row])
 
 

@@ -6,8 +6,10 @@ from time import monotonic
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
+from starlette.types import Receive
 
+from modelbus.chassis.connections import CALLER
 from modelbus.router.balance.balancer import Balancer
 from modelbus.router.cache.copy import CatalogCopy
 from modelbus.router.cache.records import AccessKey
@@ -25,21 +27,23 @@ ADMINISTRATOR = AccessKey(UUID(int=0), "", is_active=True, expires_at=None, mode
 
 type Admit = Callable[[Table, Mapping[bytes, bytes]], Awaitable[AccessKey]]
 """Answers whose access key the headers of a request show."""
+type Read = Callable[[Receive, Any, Mapping[bytes, bytes]], Awaitable[bytes]]
+"""Reads the body that comes over a connection, within limits."""
 
-WouldBe = Annotated[dict[str, Any], Body(description="The request, as it would be sent to `path`.")]
+_BODY = {"type": "object", "additionalProperties": True, "description": "The request, as it would be sent to `path`."}
+_DESCRIBED = {"requestBody": {"required": True, "content": {"application/json": {"schema": _BODY | {"title": "Body"}}}}}
 Where = Annotated[str, Query(description="The path where it would be asked.")]
 Seed = Annotated[int | None, Query(description="Where chance decides, the same seed decides alike.")]
 Whose = Annotated[UUID | None, Query(description="For administrators: the access key that would be shown.")]
 
 
-def routes(catalog: CatalogCopy, balancer: Balancer, levels: Levels, admit: Admit) -> APIRouter:
+def routes(catalog: CatalogCopy, balancer: Balancer, levels: Levels, admit: Admit, read: Read) -> APIRouter:
     """Answer the route over this balancer."""
     router = APIRouter(tags=["explain"])
 
-    @router.post(PATH)
+    @router.post(PATH, openapi_extra=_DESCRIBED)
     async def explain_request(
         request: Request,
-        body: WouldBe,  # noqa: ARG001 - it is for the description; what is read is what came, byte for byte
         path: Where = "/v1/chat/completions",
         seed: Seed = None,
         access_key_id: Whose = None,
@@ -49,10 +53,12 @@ def routes(catalog: CatalogCopy, balancer: Balancer, levels: Levels, admit: Admi
 
         An access key explains its own requests. A user's token explains anybody's, and shows credentials.
         """
-        table = catalog.table
+        table, headers = catalog.table, dict(request.headers.raw)
         is_administrator = hasattr(request.state, "caller")
-        caller = _held(table, access_key_id) if is_administrator else await admit(table, dict(request.headers.raw))
-        ask = replace(_ask(path, await request.body(), dict(request.headers.raw)), scope=x_modelbus_scope)
+        caller = _held(table, access_key_id) if is_administrator else await admit(table, headers)
+        # After the key: the framework would have read a body of any length and shape by now, whoever sends it.
+        body = await read(request.receive, request.scope["extensions"][CALLER], headers)
+        ask = replace(_ask(path, body, headers), scope=x_modelbus_scope)
         wanted = balancer.find(table, ask, caller)
         complexity = wanted.meaning.complexity
         ruling = None if complexity is None else levels.foresee(ask, caller, complexity)

@@ -78,6 +78,7 @@ def of_standing(ledger: Ledger, breakers: Breakers, reporter: Reporter) -> Read:
             ),
             gauge("modelbus_usage_unwritten", "Entries of usage that are not on disk yet.", ledger.unwritten),
             counter("modelbus_usage_lost", "Entries of usage that no disk took.", ledger.lost),
+            counter("modelbus_usage_dropped_bytes", "Usage that went from a full spool unheard.", ledger.dropped_bytes),
         )
 
     return read

@@ -37,6 +37,8 @@ class Balancer:
         menu = self._menu
         if menu is None or menu.table is not table:
             menu = self._menu = Menu(table)
+            self.loads.forget_gone(table.sources.get)
+            self.standings.forget_gone(table.credentials.get)
         return menu
 
     def find(self, table: Table, wish: Wish, caller: AccessKey) -> Wanted:

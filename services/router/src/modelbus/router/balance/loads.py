@@ -1,5 +1,6 @@
 """What this router has itself seen of sources: how busy, how quick and how reliable each is. It outlives tables."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp
 from time import monotonic
@@ -12,6 +13,7 @@ _FAILED_LONG = 5
 EASING_S = 10.0
 """So long a source that has come back takes a growing share only."""
 _LEAST_SHARE = 0.1
+_PRUNED_FROM = 1000
 
 
 @dataclass(slots=True)
@@ -94,10 +96,11 @@ _UNSEEN = Load()
 
 
 class Loads:
-    """The loads of all sources that were ever called."""
+    """The loads of all sources that were called, as long as the catalog has them."""
 
     def __init__(self) -> None:
         self._by_source: dict[UUID, Load] = {}
+        self._pruned_from = _PRUNED_FROM
         self.has_returned = False
         """Whether any source ever came back after it had failed for long."""
 
@@ -107,6 +110,12 @@ class Loads:
         if load is None:
             load = self._by_source[source_id] = Load()
         return Errand(self, load)
+
+    def forget_gone(self, find: Callable[[UUID], object]) -> None:
+        """Let go of sources that are not found any more, once there are twice as many as there were left before."""
+        if len(self._by_source) >= self._pruned_from:
+            self._by_source = {each: load for each, load in self._by_source.items() if find(each) is not None}
+            self._pruned_from = max(2 * len(self._by_source), _PRUNED_FROM)
 
     def of(self, source_id: UUID) -> Load:
         """Answer what was seen; of what was never called, what a new source is taken for."""

@@ -1,6 +1,6 @@
 """What this router has learnt of credentials, itself or from others; it stands beside the table, and survives it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -37,6 +37,7 @@ class Standings:
         self._heard_at: dict[tuple[UUID, int], float] = {}
         """Of those that others called refused, and that were not tried here since."""
         self._served_at: dict[UUID, float] = {}
+        self._forgotten_from = _PRUNED_FROM
         self._untold: dict[tuple[UUID, bool], Refused] = {}
         self._uses = 0
         self._last_use: dict[UUID, int] = {}
@@ -114,6 +115,23 @@ class Standings:
                 del self._heard_at[key]
                 self._out_until.pop(key, None)
 
+    def forget_gone(self, find: Callable[[UUID], Credential | None]) -> None:
+        """Let go of credentials that are not found any more, once there are twice as many as there were left before."""
+        if len(self._last_use) + len(self._heard_at) < self._forgotten_from:
+            return
+        known = {each: found for each in self._last_use if (found := find(each)) is not None}
+        suppliers = {each.supplier_id for each in known.values()}
+        self._last_use = _of(self._last_use, known)
+        self._served_at = _of(self._served_at, known)
+        self._turn_ends = _of(self._turn_ends, known)
+        self._turn_begun = _of(self._turn_begun, suppliers)
+        self._heard_at = {
+            (each, generation): at
+            for (each, generation), at in self._heard_at.items()
+            if (found := find(each)) is not None and found.generation == generation
+        }
+        self._forgotten_from = max(2 * (len(self._last_use) + len(self._heard_at)), _PRUNED_FROM)
+
     def turn(self, credential: Credential) -> tuple[float, int]:
         """Answer when its turn is: by its share of the uses, and among equals by how long it is unused.
 
@@ -121,3 +139,7 @@ class Standings:
         """
         begun = max(self._turn_ends.get(credential.id, 0.0), self._turn_begun.get(credential.supplier_id, 0.0))
         return begun, self._last_use.get(credential.id, 0)
+
+
+def _of[V](by_id: Mapping[UUID, V], known: Container[UUID]) -> dict[UUID, V]:
+    return {each: value for each, value in by_id.items() if each in known}

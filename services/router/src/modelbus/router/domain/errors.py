@@ -245,6 +245,13 @@ class CredentialCooledError(CredentialRefusedError):
     """The supplier accepts the credential, but has had enough of it for now."""
 
 
+class CredentialTooSmallError(CredentialRefusedError):
+    """The request is larger than all that the supplier allows the credential; it is as good as before for others."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, 0.0)
+
+
 class UntranslatableError(AttemptFailedError):
     """The request can't be said in the words that this supplier understands; `param` names what has no equal."""
 

@@ -23,6 +23,7 @@ from modelbus.router.ingress.access import admit, shown_by
 from modelbus.router.ingress.body import BodyLimits, read_body
 from modelbus.router.ingress.models import ModelList, show
 from modelbus.router.ingress.refusals import internal_error, refuse
+from modelbus.router.ingress.sending import send_pieces, send_whole
 from modelbus.router.ingress.tokens import Tokens, token_of
 from modelbus.router.ingress.watch import Caller, CallerWatch
 from modelbus.router.journey.ask import Ask, read_ask, read_form_ask
@@ -51,7 +52,6 @@ _LONGEST_REQUEST_ID = 128
 # What nginx writes in its log for a caller that left; nobody is told it.
 _CALLER_LEFT = 499
 _LAST_PIECE_S = 1.0
-_OK = 200
 _SCOPE, _EXPLAIN, _ONCE = b"x-modelbus-scope", b"x-modelbus-explain", b"idempotency-key"
 
 log = logger(__name__)
@@ -165,7 +165,7 @@ class Door:
         begun, started_at = monotonic(), datetime.now(UTC)
         table = self._catalog.table
         caller = await self.admit(table, visit.headers)
-        body = await read_body(visit.receive, visit.connection, visit.headers, self._body_limits)
+        body = await self.read(visit.receive, visit.connection, visit.headers)
         ask, claim = _ask(endpoint, visit.headers, body), _claim(visit, caller, body)
         wishes = wishes_of(visit.headers)
         visit.allowance = self._gate.allowance_of(table, caller)
@@ -195,6 +195,15 @@ class Door:
             return await self._tokens.admit(table, token)
         return admit(table, headers)
 
+    async def read(self, receive: Receive, caller: Caller, headers: Mapping[bytes, bytes]) -> bytes:
+        """Read the body of a request, within the limits of all.
+
+        Raises:
+            Refusal: it is too long, or does not come in time.
+            CallerGoneError: the caller left meanwhile.
+        """
+        return await read_body(receive, caller, headers, self._body_limits)
+
     async def _list_models(self, visit: Visit) -> None:
         table = self._catalog.table
         await self._answer(visit, self._list.of(table, await self._within_scope(table, visit), visit.protocol))
@@ -209,42 +218,28 @@ class Door:
         return caller if scope is None else caller.among(scope_of(table, scope, caller).model_ids)
 
     async def _answer(self, visit: Visit, reply: Reply) -> None:
-        """Send the reply; pieces go as they come, and no faster than the caller reads them."""
-        send, body = visit.send, reply.body
+        """Say what every answer says, and send it."""
+        body = reply.body
         reply.headers.append((b"x-request-id", _request_id(visit)))
         if visit.protocol == ANTHROPIC:
             reply.headers.append((b"request-id", _request_id(visit)))
         reply.headers.append((b"x-modelbus-revision", b"%d" % self._revision(visit)))
         if visit.allowance is not None:
             reply.headers += limit_headers(visit.allowance, visit.protocol)
+        visit.status = reply.status
         if isinstance(body, bytes):
-            reply.headers.append((b"content-length", b"%d" % len(body)))
-            visit.status = reply.status
             self._account(visit)
-            if reply.status == _OK and visit.connection.answer(_OK, reply.headers, body):
-                return
-            await self._begin(visit, reply)
-            await send({"type": "http.response.body", "body": body})
+            await send_whole(visit.connection, visit.send, reply, body)
             return
+        reply.headers.append((b"cache-control", b"no-cache"))
         try:
-            reply.headers.append((b"cache-control", b"no-cache"))
-            await self._begin(visit, reply)
             # The pieces end in time by themselves; a caller that does not read them must not hold them for ever.
             async with asyncio.timeout_at(body.until + _LAST_PIECE_S):
-                async for piece in body:
-                    if body.is_over:
-                        self._account(visit)
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    await body.pour(visit.connection.pass_on)
-                await send({"type": "http.response.body"})
+                await send_pieces(visit.connection, visit.send, reply, body, partial(self._account, visit))
         except TimeoutError:
             body.give_up()
         finally:
             body.close()
-
-    async def _begin(self, visit: Visit, reply: Reply) -> None:
-        visit.status = reply.status
-        await visit.send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
 
     def _revision(self, visit: Visit) -> int:
         return visit.trip.table.revision if visit.trip else self._catalog.follower.revision

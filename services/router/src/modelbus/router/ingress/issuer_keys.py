@@ -123,7 +123,8 @@ def _usable(body: bytes) -> list[Key]:
             continue
         try:
             keys.append(JWKRegistry.import_key(told))
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, LookupError):
+            # A curve that the library does not know is a name that it does not find.
             continue
     if not keys:
         raise ValueError("no key that verifies signatures")

@@ -21,8 +21,14 @@ class Caller(Protocol):
     def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
         """Answer the request at once; False if that can't be done now."""
 
+    def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]], piece: bytes) -> bool:
+        """Begin an answer with the first of its pieces; False if that can't be done now."""
+
     def pass_on(self, piece: bytes) -> bool:
         """Send a piece of an answer that has begun at once; False if that can't be done now."""
+
+    def finish(self, piece: bytes) -> bool:
+        """Send the last piece and the end of the answer at once; False if that can't be done now."""
 
 
 class CallerWatch:

@@ -19,6 +19,10 @@ _TRUE, _FALSE, _NULL = b"true", b"false", b"null"
 _BLANK = b" \t\r\n"
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 _NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
+_LONG_BYTES = 4 * 1024 * 1024
+_MOST_NESTED, _MOST_VALUES = 1_000_000, 4_000_000
+"""A long body that is made of little else takes twenty times its length in memory; texts and pictures that any model
+takes are far below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,12 @@ def read_form_ask(
 
 
 def _object(body: bytes) -> dict[str, Raw]:
+    if len(body) > _LONG_BYTES:
+        nested = body.count(b"[") + body.count(b"{")
+        if nested > _MOST_NESTED or nested + body.count(b",") > _MOST_VALUES:
+            raise MalformedRequestError(
+                f"the body may hold at most {_MOST_NESTED} lists and objects and {_MOST_VALUES} values in all"
+            )
     try:
         if not body.isascii():
             body.decode()

@@ -21,6 +21,7 @@ from modelbus.router.limits.quotas import Quotas
 from modelbus.router.upstream.client import Answer, Client, Target
 from modelbus.router.wire.endpoints import Speech
 from modelbus.router.wire.envelopes import ANTHROPIC
+from modelbus.router.wire.estimates import whole_tokens
 from modelbus.router.wire.versions import USUAL_VERSION
 
 
@@ -39,7 +40,7 @@ class Calls:
     client: Client
     keyring: Keyring
     answer_bytes: int
-    """The longest answer that is no stream."""
+    """The longest answer that is no stream, and the longest event of one."""
     quotas: Quotas
 
     def write(self, trip: Trip, offer: Offer, credential: Credential | None) -> Call:
@@ -91,12 +92,16 @@ class Calls:
                 raise await _complaint(call, trip, attempt, answer, verdict)
             if trip.ask.is_stream and call.speech.events:
                 events = call.speech.events(trip.ask.shows_usage)
+                events.largest_event = self.answer_bytes
                 stream = RelayedStream(answer, attempt, events, ask=trip.ask, until=until, broken=broken)
-                await stream.begin(min(begun + deadlines.first_token_s, until), call.speech.stream_type)
+                by = min(begun + deadlines.first_token_s, until)
+                await stream.begin(by, call.speech.stream_type, len(call.body))
                 is_relayed = True
                 return Reply(answer.status, stream, _headers(answer, attempt))
             told = call.speech.read(await answer.read(self.answer_bytes))
             attempt.tokens, attempt.end_reason = told.tokens, told.end_reason
+            if trip.ask.endpoint.says_words:
+                attempt.tokens = whole_tokens(told.tokens, trip.ask.fields, told.body)
             attempt.end(OK)
             return Reply(answer.status, told.body, _headers(answer, attempt))
         finally:

@@ -1,6 +1,7 @@
 """What a supplier complains about when it refuses: the request, which the caller is told, or anything else."""
 
 import asyncio
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from modelbus.router.domain.errors import (
     AttemptFailedError,
     CredentialCooledError,
     CredentialRefusedError,
+    CredentialTooSmallError,
     RefusedError,
 )
 from modelbus.router.domain.verdicts import REJECTED_S, Cause, Verdict, cause_of, cooling_s
@@ -23,6 +25,14 @@ _LONGEST = 1024 * 1024
 _WAIT_S = 5.0
 # Anthropic answers 400 to an account that is not paid for; only the words tell.
 _OUT_OF_CREDIT = b"credit balance is too low"
+_WORDS_TELL = frozenset((HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS))
+# OpenAI and Groq answer 429 to a request that alone is more than a key may use in a minute, and 403 where a key may not
+# use one model: that must not take the key from everybody.
+_TOO_LARGE = re.compile(rb"request (?:is )?too large", re.IGNORECASE)
+_NOT_THIS_MODEL = re.compile(
+    rb"model_not_found|model_permission|access to (?:the |this )?model|(?:use|access) (?:the |this )model",
+    re.IGNORECASE,
+)
 
 
 class _Error(msgspec.Struct, gc=False):
@@ -54,13 +64,14 @@ async def complaint_of(answer: Answer, verdict: Verdict, spoken: str, heard: str
         if heard == ANTHROPIC and _OUT_OF_CREDIT in told:
             raise CredentialRefusedError(f"answered {answer.status}", REJECTED_S)
         return _in_words(spoken, heard, answer.status, told), cause_of(told)
-    if answer.status == HTTPStatus.FORBIDDEN:
+    told = b""
+    if answer.status in _WORDS_TELL:
         with suppress(AttemptFailedError, TimeoutError):
             async with asyncio.timeout(_WAIT_S):
                 told = await answer.read(_LONGEST)
-            if _is_moderation(told):
-                return _in_words(spoken, heard, answer.status, told), Cause.CONTENT_FILTER
-    raise _refused(answer, verdict)
+    if answer.status == HTTPStatus.FORBIDDEN and _is_moderation(told):
+        return _in_words(spoken, heard, answer.status, told), Cause.CONTENT_FILTER
+    raise _refused(answer, verdict, told)
 
 
 def _in_words(spoken: str, heard: str, status: int, told: bytes) -> bytes:
@@ -93,8 +104,12 @@ def _own_words(protocol: str, status: int, told: bytes) -> bytes:
     return error_body(protocol, status, words, "upstream_refused")
 
 
-def _refused(answer: Answer, verdict: Verdict) -> RefusedError:
+def _refused(answer: Answer, verdict: Verdict, told: bytes) -> RefusedError:
     what = f"answered {answer.status}"
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS and _TOO_LARGE.search(told):
+        return CredentialTooSmallError(f"{what}, the request is larger than a credential's limit")
+    if answer.status == HTTPStatus.FORBIDDEN and _NOT_THIS_MODEL.search(told):
+        return RefusedError(what)
     if verdict is Verdict.REJECTED:
         return CredentialRefusedError(what, REJECTED_S)
     if verdict is Verdict.COOLED:

@@ -8,6 +8,7 @@ from modelbus.router.domain.errors import (
     CredentialCooledError,
     CredentialRefusedError,
     CredentialsExhaustedError,
+    CredentialTooSmallError,
     MalformedRequestError,
     QuotaReachedError,
     Refusal,
@@ -59,6 +60,7 @@ class Failure:
             else f"{error.what} ({complaint.cause})",
             cause=_cause(error),
             is_credentials=isinstance(error, CredentialRefusedError),
+            is_quota=isinstance(error, CredentialTooSmallError),
             may_have_run=error.may_have_run,
             wrong=error if isinstance(error, UntranslatableError) else None,
             complaint=complaint,
@@ -115,7 +117,7 @@ def _cause(error: AttemptFailedError) -> Cause:
             return error.cause
         case UntranslatableError():
             return Cause.UNABLE
-        case CredentialCooledError():
+        case CredentialCooledError() | CredentialTooSmallError():
             return Cause.RATE_LIMIT
         case TimedOutError():
             return Cause.TIMEOUT

@@ -14,10 +14,12 @@ from modelbus.router.balance.offers import Offer
 from modelbus.router.balance.standings import Refused
 from modelbus.router.cache.keyring import UnusableCredentialError
 from modelbus.router.cache.records import Credential
+from modelbus.router.domain.breakers import Trial
 from modelbus.router.domain.errors import (
     AttemptFailedError,
     CredentialCooledError,
     CredentialRefusedError,
+    CredentialTooSmallError,
     NoCapableSourceError,
     RateLimitedError,
     Refusal,
@@ -151,13 +153,16 @@ class Journeys:
         return await self._make(trip, call, attempt, course)
 
     async def _make(self, trip: Trip, call: Call, attempt: Attempt, course: Course) -> Reply | None:
-        source_id = attempt.offer.source.id
+        trial = attempt.trial = self._breakers.begin(attempt.offer.source.id, monotonic())
 
         def note(error: AttemptFailedError) -> Attempts:
-            self._note(trip, attempt, error, course)
+            failure = Failure.of(attempt.offer.supplier.name, error, attempt.number, attempt.latency_ms)
+            course.failures.append(failure)
+            # A caller that is in a hurry must not take a source away from the others, and neither may its long chain.
+            is_hurried = bool(trip.wishes) or asyncio.get_running_loop().time() >= course.until
+            _tell(trial, error, is_hurried=is_hurried)
             return [failure.told() for failure in course.failures]
 
-        self._breakers.begin(source_id, monotonic())
         try:
             reply = await self._calls.make(call, trip, attempt, course, note)
         except AttemptFailedError as error:
@@ -166,32 +171,27 @@ class Journeys:
             if isinstance(error, CredentialRefusedError):
                 self._refused(attempt, error)
             return None
-        except asyncio.CancelledError:
-            self._breakers.learnt_nothing(source_id)
-            raise
-        self._breakers.succeeded(source_id, monotonic())
         if attempt.credential is not None:
             self._standings.note_served(attempt.credential, attempt.begun)
         return reply
 
-    def _note(self, trip: Trip, attempt: Attempt, error: AttemptFailedError, course: Course) -> None:
-        """Remember a failure for whoever asks next, and what it says of the source."""
-        offer = attempt.offer
-        course.failures.append(Failure.of(offer.supplier.name, error, attempt.number, attempt.latency_ms))
-        # A caller that is in a hurry must not take a source away from the others, and neither may its long chain.
-        is_hurried = bool(trip.wishes) or asyncio.get_running_loop().time() >= course.until
-        if isinstance(error, ComplaintError):
-            self._breakers.succeeded(offer.source.id, monotonic())
-        elif isinstance(error, CredentialRefusedError) or (isinstance(error, TimedOutError) and is_hurried):
-            self._breakers.learnt_nothing(offer.source.id)
-        else:
-            self._breakers.failed(offer.source.id, monotonic(), error.what)
-
     def _refused(self, attempt: Attempt, error: CredentialRefusedError) -> None:
+        if isinstance(error, CredentialTooSmallError):
+            return
         if attempt.credential is not None and attempt.status is not None:
             is_cooled = isinstance(error, CredentialCooledError)
             refused = Refused(attempt.credential, attempt.status, is_cooled, error.out_s)
             self._standings.refuse(refused, monotonic())
+
+
+def _tell(trial: Trial, error: AttemptFailedError, *, is_hurried: bool) -> None:
+    """Tell the breaker what a failure says of the source."""
+    if isinstance(error, ComplaintError):
+        trial.succeeded(monotonic())
+    elif isinstance(error, CredentialRefusedError) or (isinstance(error, TimedOutError) and is_hurried):
+        trial.learnt_nothing()
+    else:
+        trial.failed(monotonic(), error.what)
 
 
 def _unserved(trip: Trip, refusal: Refusal) -> Reply:

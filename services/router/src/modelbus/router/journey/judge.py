@@ -117,7 +117,7 @@ def _level_in(reply: Reply) -> str | None:
         return None
     try:
         choices = _completion(reply.body).choices
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
     words = _WORD.findall(choices[0].message.content or "") if choices else []
     return words[-1].lower() if words else None

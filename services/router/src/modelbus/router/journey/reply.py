@@ -17,6 +17,10 @@ class Pieces(Protocol):
     is_over: bool
     """Nothing comes after the piece that was given last."""
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing is to be waited for either, be it only the end of what feeds it."""
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterate over the pieces."""
 

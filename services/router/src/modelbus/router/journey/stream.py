@@ -19,6 +19,8 @@ from modelbus.router.wire.estimates import streamed_tokens
 from modelbus.router.wire.events import EventStream
 
 _MOST_HELD = 256 * 1024
+_TIMES_ASKED = 4
+"""What opens a stream may repeat of the request: responses repeat instructions and tools, in two events."""
 _GOODBYE_S = 0.1
 
 type Broken = Callable[[AttemptFailedError], Attempts]
@@ -41,8 +43,10 @@ class RelayedStream:
         self._held = b""
         self.is_over = False
 
-    async def begin(self, by: float, stream_type: str) -> None:
+    async def begin(self, by: float, stream_type: str, asked_bytes: int) -> None:
         """Hold back what comes until there is a first token: until then another attempt can still replace this one.
+
+        What opens the stream may repeat what was asked, in so many bytes.
 
         Raises:
             AttemptFailedError: no first token comes, or none until the loop time `by`.
@@ -52,19 +56,24 @@ class RelayedStream:
             raise MalformedAnswerError("answered no stream", content_type[:100])
         try:
             async with asyncio.timeout_at(by):
-                await self._hold_back()
+                self._held = await self._hold_back(_MOST_HELD + _TIMES_ASKED * asked_bytes)
         except TimeoutError as error:
             raise TimedOutError("sent no token in time") from error
+        finally:
+            # Anthropic tells its input first, and bills it whatever follows.
+            self._attempt.tokens = self._events.tokens
         self._attempt.note_first_token()
 
-    async def _hold_back(self) -> None:
+    async def _hold_back(self, most: int) -> bytes:
+        held = bytearray()
         while not (self._events.has_substance or self._events.is_done):
+            if len(held) > most:
+                raise MalformedAnswerError("sent no token for too long", f"but {len(held)} bytes")
             piece = await anext(self._pieces, None)
-            self._held += self._events.end() if piece is None else self._events.take(piece)
+            held += self._events.end() if piece is None else self._events.take(piece)
             if self._events.failure:
                 raise self._events.failure
-            if len(self._held) > _MOST_HELD:
-                raise MalformedAnswerError("sent no token for too long")
+        return bytes(held)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -127,6 +136,11 @@ class RelayedStream:
 
     def _note_tokens(self) -> None:
         self._attempt.tokens = streamed_tokens(self._events, self._ask.fields)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the supplier's body has come to its end."""
+        return self._answer.is_spent
 
     async def _say_goodbye(self) -> None:
         """Wait a moment for the end of the body, so that the connection can be used again."""

@@ -16,6 +16,7 @@ from modelbus.router.balance.offers import Offer
 from modelbus.router.cache.records import AccessKey, Credential
 from modelbus.router.cache.table import Table
 from modelbus.router.complexity.rulings import Ruling
+from modelbus.router.domain.breakers import Trial
 from modelbus.router.domain.errors import AttemptFailedError
 from modelbus.router.journey.ask import Ask
 from modelbus.router.journey.costs import cost_of
@@ -26,9 +27,9 @@ from modelbus.router.naming.meanings import SPLIT
 
 OK, FAILED, CUT, CANCELLED = "ok", "failed", "cut", "cancelled"
 _SERVER_ERROR = 500
+MOST_SKIPPED = 20
+"""Stale places that a usage record names; a scope may hold a thousand, and each would be told with every request."""
 _NO_TOKENS = Tokens()
-_SERVED = {OK: True, FAILED: False, CUT: False}
-"""What an end tells of the source; where the caller left nobody knows."""
 
 
 @dataclass(slots=True)
@@ -51,6 +52,8 @@ class Attempt:
     """Why the supplier ended the answer, in its own word."""
     errand: Errand | None = None
     """Tells the balancer how it went."""
+    trial: Trial | None = None
+    """Tells the source's breaker. What a failure says of the source is for whoever sees it to tell."""
     allowance: Allowance | None = None
     """What it took of its credential's quota."""
 
@@ -60,9 +63,13 @@ class Attempt:
 
     def end(self, outcome: str, error: str | AttemptFailedError | None = None) -> None:
         """The attempt is over; only the first end counts."""
-        if self.ended is None:
-            self.ended, self.outcome, self.error = monotonic(), outcome, str(error) if error is not None else None
-            self._tell(_SERVED.get(outcome))
+        if self.ended is not None:
+            return
+        self.ended, self.outcome, self.error = monotonic(), outcome, str(error) if error is not None else None
+        if outcome == OK and self.trial is not None:
+            self.trial.succeeded(self.ended)
+        # What else ended it, be it a caller that does not read or an error of ours, says nothing of the source.
+        self._tell(outcome == OK if outcome == OK or isinstance(error, AttemptFailedError) else None)
 
     def _tell(self, is_served: bool | None) -> None:  # noqa: FBT001 - True, False or nobody knows
         if self.errand is not None:
@@ -77,6 +84,8 @@ class Attempt:
     def entry(self) -> AttemptEntry:
         """Write the ledger's entry; whatever has not ended was cancelled."""
         self._tell(None)
+        if self.trial is not None:
+            self.trial.learnt_nothing()
         if self.allowance is not None:
             self.allowance.settle(self.tokens.sum)
         source = self.offer.source
@@ -94,7 +103,7 @@ class Attempt:
             outcome=self.outcome,
             error=self.error,
             tokens=self.tokens,
-            cost=cost_of(self.tokens, source.cost),
+            cost=cost_of(self.tokens, source.cost, is_served=self.outcome == OK),
             end_reason=self.end_reason,
         )
 
@@ -152,7 +161,7 @@ class Trip:
             consumer_id=self.caller.consumer_id,
             charge=self._charge(),
             is_cached=self.is_cached,
-            skipped=_skipped(self.choice),
+            skipped=_skipped(self.choice, self.id),
             level=self.ruling.level if self.ruling else None,
             judged_request_id=self.judged_request_id,
             **self._split(),
@@ -186,7 +195,8 @@ class Trip:
             return Decimal(0)  # It is the operator who wants to know.
         last = self.attempts[-1]
         price = self.table.prices.get(last.offer.source.model_id)
-        return cost_of(last.tokens, last.offer.source.cost if price is None else price.charge)
+        prices = last.offer.source.cost if price is None else price.charge
+        return cost_of(last.tokens, prices, is_served=last.outcome == OK)
 
     @property
     def used_tokens(self) -> int:
@@ -194,14 +204,19 @@ class Trip:
         return sum(attempt.tokens.sum for attempt in self.attempts)
 
 
-def _skipped(choice: Choice | None) -> list[SkippedEntry]:
+def _skipped(choice: Choice | None, request_id: UUID) -> list[SkippedEntry]:
+    """Write what was passed over; of hundreds a few, and others for each request, so that all are told in time."""
     if choice is None or not choice.stale:
         return []
+    stale = choice.stale
+    if len(stale) > MOST_SKIPPED:
+        begin = request_id.int % len(stale)
+        stale = (stale + stale)[begin : begin + MOST_SKIPPED]
     kind, owner_id = choice.meaning.holder_kind, choice.meaning.holder_id
     assert kind is not None and owner_id is not None  # noqa: S101, PT018 - what is stale was referred to
     return [
         SkippedEntry(kind, owner_id, each.step.id, each.step.source_id or each.step.model_id, each.reason)
-        for each in choice.stale
+        for each in stale
     ]
 
 

@@ -16,6 +16,8 @@ class Tokens(msgspec.Struct, frozen=True, gc=False):
     reasoning: int | None = None
     cache_write: int | None = None
     is_estimated: bool = False
+    cache_write_1h: int | None = None
+    billed_apart: tuple[str, ...] = ()
 
     @property
     def sum(self) -> int:

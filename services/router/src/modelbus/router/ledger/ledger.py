@@ -1,12 +1,15 @@
 """The ledger: requests that ended go from the journal to the spool, and from the spool to the bus, in batches."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import batched
 from pathlib import Path
+from time import monotonic
 from uuid import UUID
 
 import msgspec
+from nats.js import JetStreamContext
 
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.logs import logger
@@ -19,6 +22,7 @@ from modelbus.router.ledger.journal import Journal, left_in
 from modelbus.router.ledger.packing import Batch
 from modelbus.router.ledger.spool import Spool
 from modelbus.router.ledger.tally import Tally
+from modelbus.router.ledger.told import Told
 
 _BATCH_ENTRIES = 256
 # Half of what NATS takes as one message.
@@ -47,6 +51,7 @@ class Ledger:
         self._run_id = run_id
         self._journal: Journal | None = None
         self._has_told_why_none = False
+        self._told = Told()
         self._waiting: list[bytes] = []
         self._writing = asyncio.Lock()
         self.tally = Tally()
@@ -59,6 +64,11 @@ class Ledger:
     def unwritten(self) -> int:
         """Answer how many entries are not on disk yet."""
         return len(self._waiting)
+
+    @property
+    def dropped_bytes(self) -> int:
+        """Answer how much of what was on disk had to go for newer, the bus being away for too long."""
+        return self._spool.dropped_bytes
 
     async def waits(self) -> str | None:
         """Answer why usage waits in memory, where a crash would lose it; None when the disk takes it."""
@@ -99,21 +109,23 @@ class Ledger:
         if not self._bus.is_connected:
             return
         context = (await self._bus.connected()).jetstream(timeout=PUBLISH_TIMEOUT_S)
+        await self._publish_again(context)
         while spooled := await asyncio.to_thread(self._spool.oldest, _PUBLISHED_AT_ONCE):
-            answers = await asyncio.gather(
-                *(
-                    context.publish(
-                        UsageRecorded.type, each.batch.body, stream=USAGE.name, headers=_envelope(each.batch).headers()
-                    )
-                    for each in spooled
-                ),
-                return_exceptions=True,
-            )
-            # All of them or none: what the stream has already is recognised there by its message id.
-            for answer in answers:
-                if isinstance(answer, BaseException):
-                    raise answer
+            await _tell(context, [each.batch for each in spooled])
+            self._told.keep((each.line for each in spooled), monotonic())
             await asyncio.to_thread(self._spool.trim, spooled[-1])
+        self._told.keep((), monotonic())
+
+    async def _publish_again(self, context: JetStreamContext) -> None:
+        """Tell a stream that was made since what the one before it was told of late, and may have lost unheard."""
+        stream = (await context.stream_info(USAGE.name)).created
+        count = 0
+        for batches in batched(self._told.lost_by(stream), _PUBLISHED_AT_ONCE):
+            await _tell(context, batches)
+            count += len(batches)
+        if count:
+            log.warning("the bus has lost its usage, the last of it is told again", batches=count)
+        self._told.is_told_to(stream)
 
     async def _write(self) -> None:
         async with self._writing:
@@ -178,6 +190,20 @@ class Ledger:
             b",".join(texts),
         )
         return Batch(new_id(), datetime.now(UTC), body)
+
+
+async def _tell(context: JetStreamContext, batches: Sequence[Batch]) -> None:
+    answers = await asyncio.gather(
+        *(
+            context.publish(UsageRecorded.type, each.body, stream=USAGE.name, headers=_envelope(each).headers())
+            for each in batches
+        ),
+        return_exceptions=True,
+    )
+    # All of them or none: what the stream has already is recognised there by its message id.
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
 
 
 def _envelope(batch: Batch) -> Envelope:

@@ -30,6 +30,8 @@ class Spooled:
     """A batch on disk; trimming with it lets go of everything up to it."""
 
     batch: Batch
+    line: bytes
+    """As it is written."""
     segment: int
     end: int
 
@@ -58,6 +60,8 @@ class Spool:
         self._segments: deque[_Segment] = deque()
         self._active: int | None = None
         self._is_nearly_full = False
+        self.dropped_bytes = 0
+        """Of usage that nobody had heard, and that had to go for newer."""
 
     def open(self) -> None:
         """Take the directory over, with whatever an earlier process left there; nothing happens if that is done.
@@ -202,7 +206,9 @@ class Spool:
             oldest = self._segments[0]
             oldest.path.unlink(missing_ok=True)
             self._segments.popleft()
-            log.error("usage is lost, the spool is full", bytes=oldest.size - oldest.told, limit=self._most_bytes)
+            unheard = oldest.size - oldest.told
+            self.dropped_bytes += unheard
+            log.error("usage is lost, the spool is full", bytes=unheard, limit=self._most_bytes)
 
 
 def _write_whole(descriptor: int, data: bytes) -> None:
@@ -226,4 +232,4 @@ def _read(segment: _Segment, most: int) -> Iterable[Spooled]:
                 log.warning("a damaged line of the usage spool is skipped", file=segment.path.name)
                 continue
             found += 1
-            yield Spooled(batch, segment.number, end)
+            yield Spooled(batch, line, segment.number, end)

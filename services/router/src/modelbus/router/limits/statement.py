@@ -53,6 +53,8 @@ class _Kept(msgspec.Struct):
     """When the stream was made: the numbering of another one is another."""
     read_to: int
     purses: dict[UUID, Purse]
+    seen: list[str] = []
+    """The batches counted last; a router may tell one again that it told before a restart of this one."""
 
 
 _read = msgspec.json.Decoder(_Usage).decode
@@ -68,7 +70,7 @@ class Statement:
         self._keep = keep
         self._stream = datetime.min.replace(tzinfo=UTC)
         self._read_to = 0
-        self._saved_to = 0
+        self._saved = self._stream, self._read_to
         self._saved_at = datetime.now(UTC)
         self._seen: dict[str, None] = {}
 
@@ -82,7 +84,8 @@ class Statement:
             log.warning("what was kept of spending can't be read", file=str(self._keep), error=str(error))
             return
         self._stream, self._read_to = kept.stream, kept.read_to
-        self._saved_to = kept.read_to
+        self._saved = kept.stream, kept.read_to
+        self._seen = dict.fromkeys(kept.seen)
         self._spending.told = Purses(kept.purses)
 
     async def catch_up(self) -> None:
@@ -98,6 +101,11 @@ class Statement:
         found = await client.jetstream(timeout=_ANSWER_S).stream_info(USAGE.name)
         if found.created is not None and found.created != self._stream:
             self._stream, self._read_to = found.created, 0
+        # A stream that lost its end, as in a power failure, gives those numbers again.
+        self._read_to = min(self._read_to, found.state.last_seq)
+        if self._read_to and (missed := found.state.first_seq - 1 - self._read_to) > 0:
+            log.error("usage left the stream before it was summed up; budgets count too little", messages=missed)
+            self._read_to = found.state.first_seq - 1
         while self._read_to < found.state.last_seq:
             if not await self._read_batch(client):
                 break
@@ -111,12 +119,12 @@ class Statement:
             OSError: the disk is full or can't be written; what was kept is as it was.
         """
         self._saved_at = datetime.now(UTC)
-        if self._read_to == self._saved_to:
+        if self._saved == (self._stream, self._read_to):
             return
-        kept = _Kept(self._stream, self._read_to, self._spending.told.by_holder)
+        kept = _Kept(self._stream, self._read_to, self._spending.told.by_holder, list(self._seen))
         body = msgspec.json.encode(kept)
         await asyncio.to_thread(_write, self._keep, body)
-        self._saved_to = kept.read_to
+        self._saved = kept.stream, kept.read_to
 
     async def _read_batch(self, client: Client) -> bool:
         """Read some messages; answers whether there were any."""

@@ -52,6 +52,10 @@ class Answer(Protocol):
     def headers(self) -> Mapping[str, str]:
         """Headers by lower-case name, as far as anybody reads them."""
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether the body was read to its end."""
+
     async def read(self, limit: int) -> bytes:
         """Read the whole body, of at most `limit` bytes."""
 

@@ -1,20 +1,18 @@
 """Making connections: names are resolved here, each address is guarded, and the first that answers is taken."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from urllib.request import getproxies
 
 from modelbus.chassis.addresses import why_refused
-from modelbus.router.domain.errors import LostError, NoConnectionError, UnreachableError
+from modelbus.router.domain.errors import NoConnectionError, UnreachableError
 from modelbus.router.upstream.connection import Connection
+from modelbus.router.upstream.names import Names
 from modelbus.router.upstream.places import Origin, place_of
 from modelbus.router.upstream.tunnel import open_tunnel
 
-NAMES_KEPT_S = 30.0
 HEAD_START_S = 0.25
 """An address that does not answer gets that much before the next is tried beside it (RFC 8305)."""
 
@@ -28,7 +26,7 @@ class Dialler:
     tls: ssl.SSLContext
     proxies: Mapping[str, str] = field(default_factory=getproxies)
     """Scheme to the proxy's URL, and `no` to the hosts that are called without (`HTTPS_PROXY`, `NO_PROXY`)."""
-    _names: dict[tuple[str, int], tuple[float, list[str]]] = field(default_factory=dict)
+    _names: Names = field(default_factory=Names)
 
     def proxy_of(self, origin: Origin) -> Origin | None:
         """Answer the proxy that leads to the origin; None if it is called directly."""
@@ -62,11 +60,14 @@ class Dialler:
         connection = await self._first_of(proxy, await self._addresses(proxy), tls=self.tls if proxy.is_tls else None)
         if not origin.is_tls:
             return connection
+        tunnel: Connection | None = None
         try:
-            return await open_tunnel(connection, origin, self.tls)
-        except (LostError, OSError):
-            connection.abort()
-            raise
+            tunnel = await open_tunnel(connection, origin, self.tls)
+        finally:
+            # Whatever ended it, be it that nobody waits any more.
+            if tunnel is None:
+                connection.abort()
+        return tunnel
 
     async def _first_of(self, origin: Origin, addresses: list[str], *, tls: ssl.SSLContext | None) -> Connection:
         """Try one address after another, the next beside one that does not answer at once; the first made is taken."""
@@ -81,7 +82,10 @@ class Dialler:
                     done, trying = await asyncio.wait(trying, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
                     made = [task for task in done if not task.cancelled() and task.exception() is None]
                     if made:
-                        return made[0].result()
+                        first, *others = (task.result() for task in made)
+                        for other in others:
+                            other.abort()
+                        return first
                     failed = next((task.exception() for task in done if not task.cancelled()), failed)
                     if not done or not trying:
                         break
@@ -102,12 +106,7 @@ class Dialler:
 
     async def _addresses(self, origin: Origin) -> list[str]:
         """Resolve the origin's name and guard each address; what was resolved is what is connected to."""
-        loop, key = asyncio.get_running_loop(), (origin.host, origin.port)
-        kept_until, addresses = self._names.get(key, (0.0, []))
-        if loop.time() >= kept_until:
-            found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-            addresses = _families_in_turn([(family, str(place[0])) for family, _, _, _, place in found])
-            self._names[key] = loop.time() + NAMES_KEPT_S, addresses
+        addresses = await self._names.addresses(origin.host, origin.port)
         for address in addresses:
             if reason := why_refused(address, is_local=origin.is_local):
                 raise UnreachableError("not reachable", f"the host leads to {reason}")
@@ -123,13 +122,6 @@ def _is_called_directly(origin: Origin, exceptions: str) -> bool:
         if is_meant and port in {"", str(origin.port)}:
             return True
     return False
-
-
-def _families_in_turn(found: list[tuple[int, str]]) -> list[str]:
-    """Put addresses of both families in turns, beginning with the resolver's first (RFC 8305, section 4)."""
-    first = [address for family, address in found if family == found[0][0]]
-    others = [address for family, address in found if family != found[0][0]]
-    return list(dict.fromkeys(each for pair in zip_longest(first, others) for each in pair if each is not None))
 
 
 def _drop(task: "asyncio.Task[Connection]") -> None:

@@ -17,6 +17,8 @@ from modelbus.router.upstream.pool import Pool
 
 _FORBIDDEN = "\r\n\0"
 _REMEMBERED = 4096
+_SHOWS_WITHIN_S = 1.0
+"""So soon after sending it shows that an idle connection was dropped; later the supplier was at work."""
 
 
 class HttpClient:
@@ -55,10 +57,11 @@ class HttpClient:
         head = self._head_of(origin, path, *target.headers.items())
         request = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
         exchange, was_used = await self._exchange(origin, request, connect_by, until, is_fresh=False)
+        sent_at = loop.time()
         try:
             await self._head(exchange, first_byte_at)
         except LostError:
-            if not was_used or exchange.has_bytes:
+            if not was_used or exchange.has_bytes or loop.time() - sent_at > _SHOWS_WITHIN_S:
                 raise
             # The supplier had dropped an idle connection, most likely, which tells nothing about the supplier. A new
             # connection can't be one of those; the prompt may have arrived, so there is no third time.
@@ -75,11 +78,14 @@ class HttpClient:
         return connection.send(request, until=until, free=partial(self._pool.give_back, origin)), was_used
 
     async def _head(self, exchange: Exchange, by: float) -> None:
+        is_answered = False
         try:
             await exchange.head(by=by, late="no answer in time")
+            is_answered = True
         finally:
-            if not exchange.has_head:
-                # The caller is gone, or the answer is: whatever the supplier still does is stopped at once.
+            # The caller is gone, if only at the moment at which the head has come, or the answer is: whatever the
+            # supplier still does is stopped at once.
+            if not is_answered:
                 exchange.close()
 
     def _write_head(self, origin: Origin, path: str, *headers: tuple[str, str]) -> bytes:
@@ -113,6 +119,11 @@ class HttpAnswer:
         self._stall_s = stall_s
         self.status = exchange.status
         self.headers = exchange.headers
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the body was read to its end."""
+        return self._exchange.is_whole and not self._exchange.waiting_bytes
 
     async def read(self, limit: int) -> bytes:
         """Read the whole body, of at most `limit` bytes."""

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import defaultdict, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from modelbus.router.domain.errors import NoConnectionError
+from modelbus.router.domain.errors import NoConnectionError, UnreachableError
 from modelbus.router.upstream.connection import Connection
 from modelbus.router.upstream.dialling import Dialler
 from modelbus.router.upstream.places import Origin
@@ -20,7 +21,7 @@ class _Shelf:
 
     idle: list[Connection] = field(default_factory=list)
     made: int = 0
-    """Open ones and those that are being made."""
+    """Open ones, those that are being made, and those that a waiter was told to make."""
     waiting: deque[asyncio.Future[Connection | None]] = field(default_factory=deque)
 
 
@@ -48,14 +49,11 @@ class Pool:
             connection = shelf.idle.pop()
             if connection.is_open:
                 return connection
-        while not self._has_room(shelf):
-            # A waiter is handed a connection, or only told that there is room for one.
-            connection_or_room = await self._wait(shelf, by)
-            if connection_or_room is not None and connection_or_room.is_open:
-                if not is_fresh:
-                    return connection_or_room
-                connection_or_room.abort()
-        return await self._make(origin, shelf, by)
+        if self._has_room(shelf):
+            self._count(shelf)
+        elif lent := await self._in_line(origin, shelf, by, is_fresh=is_fresh):
+            return lent
+        return await self._make(origin, by)
 
     def give_back(self, origin: Origin, connection: Connection) -> None:
         """Take a connection back whose exchange is over; one that is closed was counted when it closed."""
@@ -70,6 +68,8 @@ class Pool:
                 return
         connection.idle_since = asyncio.get_running_loop().time()
         shelf.idle.append(connection)
+        if self._made >= self._most and any(self._is_held_up(each) for each in self._shelves.values()):
+            self._let_one_go()
         if self._sweeper is None:
             self._sweep_later()
 
@@ -87,6 +87,10 @@ class Pool:
     def made(self) -> int:
         """How many connections there are, those that are being made included."""
         return self._made
+
+    def _is_held_up(self, shelf: _Shelf) -> bool:
+        """Tell whether somebody waits there only because all places are taken, by idle connections to others too."""
+        return bool(shelf.waiting) and shelf.made < self._most_per_origin
 
     def _has_room(self, shelf: _Shelf) -> bool:
         if shelf.made >= self._most_per_origin:
@@ -112,42 +116,74 @@ class Pool:
         if gone is not None:
             gone()
 
-    async def _wait(self, shelf: _Shelf, by: float) -> Connection | None:
+    async def _in_line(self, origin: Origin, shelf: _Shelf, by: float, *, is_fresh: bool) -> Connection | None:
+        """Wait for a connection, or for the place of one that is to be made, which is counted then."""
+        while True:
+            lent = await self._wait(origin, shelf, by)
+            if lent is None:
+                return None
+            if not lent.is_open:
+                # It closed on its way here, and its place has gone to the next in line.
+                if self._has_room(shelf):
+                    self._count(shelf)
+                    return None
+                continue
+            if not is_fresh:
+                return lent
+            lent.gone = None
+            lent.abort()
+            return None
+
+    async def _wait(self, origin: Origin, shelf: _Shelf, by: float) -> Connection | None:
         waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         shelf.waiting.append(waiter)
         try:
             async with asyncio.timeout_at(by):
                 return await waiter
         except TimeoutError as error:
+            self._decline(origin, waiter)
             raise NoConnectionError("no connection in time", "all are in use") from error
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and (lent := waiter.result()) is not None:
-                lent.abort()
+            self._decline(origin, waiter)
             raise
-        finally:
-            if waiter in shelf.waiting:
-                shelf.waiting.remove(waiter)
 
-    async def _make(self, origin: Origin, shelf: _Shelf, by: float) -> Connection:
-        shelf.made += 1
-        self._made += 1
+    def _decline(self, origin: Origin, waiter: asyncio.Future[Connection | None]) -> None:
+        """Stand in line no more, and pass on what was handed over in this very moment."""
+        if waiter.cancelled():
+            with suppress(ValueError):
+                self._shelves[origin].waiting.remove(waiter)
+        elif (lent := waiter.result()) is not None:
+            self.give_back(origin, lent)
+        else:
+            self._one_less(origin)
+
+    async def _make(self, origin: Origin, by: float) -> Connection:
+        """Make the connection whose place is counted already."""
         connection: Connection | None = None
         try:
             connection = await self._dialler.dial(origin, by=by)
+            if not connection.is_open:
+                raise UnreachableError("not reachable", "closed at once")
         finally:
-            if connection is None:
+            if connection is None or not connection.is_open:
                 self._one_less(origin)
         connection.gone = lambda: self._one_less(origin)
         return connection
 
+    def _count(self, shelf: _Shelf) -> None:
+        shelf.made += 1
+        self._made += 1
+
     def _one_less(self, origin: Origin) -> None:
         self._shelves[origin].made -= 1
         self._made -= 1
-        # Room for one: for whoever waits for this origin, else for whoever waits longest elsewhere.
+        # Its place is for whoever waits for this origin, else for whoever waits longest elsewhere; it is counted at
+        # once, so that nobody who comes later takes it.
         for shelf in (self._shelves[origin], *self._shelves.values()):
             while shelf.waiting and shelf.made < self._most_per_origin:
                 waiter = shelf.waiting.popleft()
                 if not waiter.done():
+                    self._count(shelf)
                     waiter.set_result(None)
                     return
 

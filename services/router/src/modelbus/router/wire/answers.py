@@ -11,6 +11,7 @@ import msgspec
 
 from modelbus.router.domain.errors import MalformedAnswerError
 from modelbus.router.ledger.entries import Tokens
+from modelbus.router.wire.reading import read_fields, written
 from modelbus.router.wire.told import Told, reason_of
 from modelbus.router.wire.usage import tokens_of
 
@@ -38,7 +39,7 @@ def completion_of(body: bytes) -> Told:
     Raises:
         MalformedAnswerError: it is no message.
     """
-    message = _object(body)
+    message = read_fields(body, "answered no JSON object")
     match message:
         case {"content": list(blocks), "stop_reason": str(stop_reason)}:
             choice = {
@@ -51,14 +52,14 @@ def completion_of(body: bytes) -> Told:
             raise MalformedAnswerError("answered no message", "no content or no stop_reason")
     tokens = _tokens(message)
     completion = {
-        "id": message.get("id") or "",
+        "id": text_in(message, "id"),
         "object": "chat.completion",
         "created": int(time()),
-        "model": message.get("model"),
+        "model": text_in(message, "model"),
         "choices": [choice],
         "usage": chat_usage(tokens),
     }
-    return Told(msgspec.json.encode(completion), tokens, reason_of(stop_reason))
+    return Told(written(completion), tokens, reason_of(stop_reason))
 
 
 def message_of(body: bytes) -> Told:
@@ -67,7 +68,7 @@ def message_of(body: bytes) -> Told:
     Raises:
         MalformedAnswerError: it is no completion, or calls a tool with what is no JSON object.
     """
-    completion = _object(body)
+    completion = read_fields(body, "answered no JSON object")
     match completion:
         case {"choices": [{"message": dict(said), "finish_reason": str(finish_reason)}, *_]}:
             content = _blocks(said)
@@ -75,21 +76,21 @@ def message_of(body: bytes) -> Told:
             raise MalformedAnswerError("answered no completion", "no choice with a message and a finish_reason")
     tokens = _tokens(completion)
     stop_reason = "refusal" if said.get("refusal") else STOP_REASONS.get(finish_reason, "end_turn")
-    message = message_shell(completion.get("id"), completion.get("model")) | {
+    message = message_shell(completion) | {
         "content": content,
         "stop_reason": stop_reason,
         "usage": message_usage(tokens),
     }
-    return Told(msgspec.json.encode(message), tokens, reason_of(finish_reason))
+    return Told(written(message), tokens, reason_of(finish_reason))
 
 
-def message_shell(id_: object, model: object) -> dict[str, Any]:
-    """Answer a message in which nothing has been said yet."""
+def message_shell(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer a message in which nothing has been said yet, for an answer or a piece of one."""
     return {
-        "id": id_ if isinstance(id_, str) else "",
+        "id": text_in(answer, "id"),
         "type": "message",
         "role": "assistant",
-        "model": model if isinstance(model, str) else "",
+        "model": text_in(answer, "model"),
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
@@ -127,6 +128,24 @@ def message_usage(tokens: Tokens) -> dict[str, Any]:
     return usage
 
 
+def calls_in(said: Mapping[str, Any]) -> list[Any]:
+    """Answer the calls of tools in what an assistant says, or in a piece of it.
+
+    Raises:
+        MalformedAnswerError: they are no list.
+    """
+    calls = said.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise MalformedAnswerError("called tools by what is no list")
+    return calls
+
+
+def text_in(holder: Mapping[str, Any], name: str) -> str:
+    """Answer the text of that name; nothing if there is none, or something else."""
+    found = holder.get(name)
+    return found if isinstance(found, str) else ""
+
+
 def _chat_message(blocks: list[Any]) -> dict[str, Any]:
     texts: list[str] = []
     thoughts: list[str] = []
@@ -153,7 +172,7 @@ def _blocks(said: Mapping[str, Any]) -> list[dict[str, Any]]:
     text = said.get("content") or said.get("refusal")
     if isinstance(text, str) and text:
         blocks.append({"type": "text", "text": text, "citations": None})
-    for call in said.get("tool_calls") or ():
+    for call in calls_in(said):
         match call:
             case {"id": str(id_), "function": {"name": str(name), "arguments": str(arguments)}}:
                 blocks.append({"type": "tool_use", "id": id_, "name": name, "input": _arguments(arguments)})
@@ -162,26 +181,10 @@ def _blocks(said: Mapping[str, Any]) -> list[dict[str, Any]]:
     return blocks
 
 
-def _arguments(written: str) -> dict[str, Any]:
-    try:
-        read = msgspec.json.decode(written or "{}")
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedAnswerError("called a tool with what is no JSON", str(error)) from error
-    if not isinstance(read, dict):
-        raise MalformedAnswerError("called a tool with what is no JSON object")
-    return read
+def _arguments(arguments: str) -> dict[str, Any]:
+    return read_fields(arguments.encode() or b"{}", "called a tool with what is no JSON object")
 
 
 def _tokens(answer: Mapping[str, Any]) -> Tokens:
     usage = answer.get("usage")
     return tokens_of(msgspec.json.encode(usage)) if isinstance(usage, dict) else Tokens()
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        read = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedAnswerError("answered no JSON", str(error)) from error
-    if not isinstance(read, dict):
-        raise MalformedAnswerError("answered no JSON object")
-    return read

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from modelbus.router.domain.errors import UntranslatableError
+from modelbus.router.wire.asked import list_in
 from modelbus.router.wire.chat_parts import blocks_of, system_blocks_of, tool_result_of
 
 MOST_TOKENS = 4096
@@ -70,7 +71,7 @@ def _messages(asked: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict
     """Answer the system's blocks and the messages; what the system says in mid-conversation goes to its beginning."""
     system: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] = []
-    for index, message in enumerate(_list(asked, "messages")):
+    for index, message in enumerate(list_in(asked, "messages")):
         where = f"messages[{index}]"
         if not isinstance(message, dict):
             raise UntranslatableError(where, "it must be an object")
@@ -105,7 +106,7 @@ def _brief(message: dict[str, Any]) -> dict[str, Any]:
 
 def _calls(message: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
     calls = []
-    for index, call in enumerate(message.get("tool_calls") or ()):
+    for index, call in enumerate(list_in(message, "tool_calls", where)):
         at = f"{where}.tool_calls[{index}]"
         match call:
             case {"id": str(id_), "function": {"name": str(name), "arguments": str(arguments)}}:
@@ -127,7 +128,7 @@ def _arguments(written: str, where: str) -> dict[str, Any]:
 
 def _tools(asked: Mapping[str, Any]) -> dict[str, Any]:
     tools = []
-    for index, tool in enumerate(_list(asked, "tools")):
+    for index, tool in enumerate(list_in(asked, "tools")):
         match tool:
             case {"type": "function", "function": {"name": str(name)} as function}:
                 parameters = function.get("parameters") or {"type": "object", "properties": {}}
@@ -167,12 +168,3 @@ def _ask_for_format(asked: Mapping[str, Any], said: dict[str, Any]) -> None:
             said["output_config"] = (wished if isinstance(wished, dict) else {}) | form
         case _:
             raise UntranslatableError("response_format", "Anthropic knows text and json_schema")
-
-
-def _list(asked: Mapping[str, Any], name: str) -> list[Any]:
-    given = asked.get(name)
-    if given is None:
-        return []
-    if not isinstance(given, list):
-        raise UntranslatableError(name, "it must be a list")
-    return given

@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
-from modelbus.router.wire.answers import FINISH_REASONS, chat_usage
+from modelbus.router.wire.answers import FINISH_REASONS, chat_usage, text_in
 from modelbus.router.wire.chat_events import DONE
 from modelbus.router.wire.messages import MessageEvents
+from modelbus.router.wire.reading import read_fields, written
 
 
 class ChunksFromMessages(MessageEvents):
@@ -25,10 +26,9 @@ class ChunksFromMessages(MessageEvents):
 
     def _hear(self, event: bytes, payload: bytes) -> bytes:
         super()._hear(event, payload)
-        told: dict[str, Any] = msgspec.json.decode(payload)
-        match told:
+        match read_fields(payload, "sent a malformed event"):
             case {"type": "message_start", "message": dict(message)}:
-                self._envelope |= {"id": message.get("id") or "", "model": message.get("model") or ""}
+                self._envelope |= {"id": text_in(message, "id"), "model": text_in(message, "model")}
                 return self._chunk({"role": "assistant", "content": ""})
             case {"type": "content_block_start", "content_block": dict(block)}:
                 return self._begin_block(block)
@@ -49,10 +49,11 @@ class ChunksFromMessages(MessageEvents):
     def _begin_block(self, block: dict[str, Any]) -> bytes:
         self._call_is_empty = False
         if block.get("type") != "tool_use":
-            return self._chunk({"content": block["text"]}) if block.get("text") else b""
+            text = text_in(block, "text") if block.get("type") == "text" else ""
+            return self._chunk({"content": text}) if text else b""
         given = block.get("input")
-        function = {"name": block.get("name"), "arguments": msgspec.json.encode(given).decode() if given else ""}
-        call = {"index": self._calls, "id": block.get("id"), "type": "function", "function": function}
+        function = {"name": text_in(block, "name"), "arguments": written(given).decode() if given else ""}
+        call = {"index": self._calls, "id": text_in(block, "id"), "type": "function", "function": function}
         self._calls += 1
         self._call_is_empty = not given
         return self._chunk({"tool_calls": [call]})

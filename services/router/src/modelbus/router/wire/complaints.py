@@ -1,11 +1,15 @@
 """What a supplier says in a refusal of whatever shape, so that its words are not lost where its envelope is strange."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 _LONGEST = 1000
+_KIND = re.compile(r"[A-Za-z_.]{1,64}|\d{1,3}")
+_fields = msgspec.json.Decoder(dict[str, Any]).decode
 _NAMES = ("message", "detail", "error", "error_description", "errors", "msg", "title", "reason")
 
 
@@ -22,6 +26,23 @@ def words_of(told: bytes) -> str | None:
     except (msgspec.DecodeError, RecursionError):
         said = text
     return " ".join(said.split())[:_LONGEST] if said else None
+
+
+def kind_of(error: Raw | bytes) -> str:
+    """Answer by which code or type an error is told, wherever it stands, for the usage record; empty if by none.
+
+    Never its words: they quote prompts, and sometimes the key. Neither is a word of letters alone.
+    """
+    try:
+        told = _fields(error)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return ""
+    within = told.get("error")
+    holders: list[Mapping[str, Any]] = [within, told] if isinstance(within, dict) else [told]
+    for kind in (holder.get(name) for holder in holders for name in ("code", "type")):
+        if type(kind) in (str, int) and _KIND.fullmatch(str(kind)) and kind != "error":
+            return str(kind)
+    return ""
 
 
 def _said(content: Any) -> str | None:

@@ -3,7 +3,8 @@
 import msgspec
 from msgspec import Raw
 
-from modelbus.router.domain.errors import MalformedAnswerError
+from modelbus.router.wire.billing import NO_TIER
+from modelbus.router.wire.reading import read
 from modelbus.router.wire.told import Told, raw_reason
 from modelbus.router.wire.usage import tokens_of
 
@@ -18,6 +19,7 @@ class _Ended(msgspec.Struct, gc=False):
 class _Completion(msgspec.Struct, gc=False):
     choices: list[_Ended]
     usage: Raw = _NOTHING
+    service_tier: Raw = NO_TIER
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -29,7 +31,7 @@ class _Choice(msgspec.Struct, gc=False):
     @property
     def has_substance(self) -> bool:
         return (
-            self.finish_reason is not None
+            bool(self.finish_reason)
             or bool(self.text)
             or any(name != "role" and bytes(value) not in _EMPTY for name, value in (self.delta or {}).items())
         )
@@ -41,12 +43,14 @@ class Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: Raw = _NOTHING
     error: Raw = _NOTHING
+    service_tier: Raw = NO_TIER
 
     @property
     def finish_reason(self) -> str | None:
         """Why a choice ended, if it tells that; of several the first."""
         for choice in self.choices or ():
-            if choice.finish_reason is not None:
+            # Some suppliers send an empty one with every chunk.
+            if choice.finish_reason:
                 return choice.finish_reason
         return None
 
@@ -76,11 +80,9 @@ def read_completion(body: bytes) -> Told:
     Raises:
         MalformedAnswerError: it is none.
     """
-    try:
-        told = _completion(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedAnswerError("answered no completion", str(error)) from error
-    return Told(body, tokens_of(told.usage), raw_reason(told.choices[0].finish_reason) if told.choices else None)
+    told = read(_completion, body, "answered no completion")
+    tokens = tokens_of(told.usage, told.service_tier)
+    return Told(body, tokens, raw_reason(told.choices[0].finish_reason) if told.choices else None)
 
 
 def read_chunk(payload: bytes) -> Chunk:
@@ -89,7 +91,4 @@ def read_chunk(payload: bytes) -> Chunk:
     Raises:
         MalformedAnswerError: it is no JSON object, or not of a completion's shape.
     """
-    try:
-        return _chunk(payload)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedAnswerError("sent a malformed event", str(error)) from error
+    return read(_chunk, payload, "sent a malformed event")

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from modelbus.router.domain.errors import MalformedAnswerError
+from modelbus.router.domain.errors import MalformedAnswerError, UntranslatableError
 from modelbus.router.ledger.entries import Tokens
 from modelbus.router.wire.answers import completion_of, message_of
+from modelbus.router.wire.billing import NO_TIER
 from modelbus.router.wire.chat_asked import messages_request
 from modelbus.router.wire.chat_events import ChatEvents
 from modelbus.router.wire.chunks_from_messages import ChunksFromMessages
@@ -21,6 +22,7 @@ from modelbus.router.wire.messages import MessageEvents, read_count, read_messag
 from modelbus.router.wire.messages_asked import chat_request
 from modelbus.router.wire.messages_from_chunks import MessagesFromChunks
 from modelbus.router.wire.other_events import PlainBytes, TypedEvents
+from modelbus.router.wire.reading import read
 from modelbus.router.wire.told import Told, raw_reason, response_reason
 from modelbus.router.wire.usage import tokens_of
 
@@ -73,6 +75,11 @@ class Endpoint:
     """The types of model that can be asked here; the default model is one of the first that has any."""
 
     @property
+    def says_words(self) -> bool:
+        """Tell whether an answer is text, which is billed by its length."""
+        return self.types == LANGUAGE and not self.is_counting
+
+    @property
     def makes_media(self) -> bool:
         """Tell whether an answer is dear, and rarely wanted twice."""
         return self.is_always_streamed or self.types == IMAGE
@@ -84,11 +91,9 @@ def read_object(body: bytes) -> Told:
     Raises:
         MalformedAnswerError: it is none.
     """
-    try:
-        told = _used(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedAnswerError("answered no JSON object", str(error)) from error
-    return Told(body, tokens_of(told.usage), response_reason(raw_reason(told.status), told.incomplete_details))
+    told = read(_used, body, "answered no JSON object")
+    tokens = tokens_of(told.usage, told.service_tier)
+    return Told(body, tokens, response_reason(raw_reason(told.status), told.incomplete_details))
 
 
 def read_anything(body: bytes) -> Told:
@@ -101,6 +106,7 @@ def read_anything(body: bytes) -> Told:
 
 class _Used(msgspec.Struct, gc=False):
     usage: Raw = _NOTHING
+    service_tier: Raw = NO_TIER
     status: Raw = _NOTHING
     """Of a response."""
     incomplete_details: Raw = _NOTHING
@@ -111,8 +117,11 @@ _used = msgspec.json.Decoder(_Used).decode
 
 def _said_by(translate: Callable[[Mapping[str, Any], str], dict[str, Any]]) -> Callable[[Fields, str], bytes]:
     def write(fields: Fields, upstream_name: str) -> bytes:
-        asked = {name: msgspec.json.decode(value) for name, value in fields.items()}
-        return msgspec.json.encode(translate(asked, upstream_name))
+        try:
+            asked = {name: msgspec.json.decode(value) for name, value in fields.items()}
+            return msgspec.json.encode(translate(asked, upstream_name))
+        except RecursionError as error:
+            raise UntranslatableError("messages", "the request is nested too deep") from error
 
     return write
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from modelbus.router.ledger.entries import Tokens
-from modelbus.router.wire.events import EventStream
+from modelbus.router.wire.events import EventStream, said_bytes
 
 ANSWER_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 """By which a request says how long the answer may be."""
@@ -37,14 +38,8 @@ def longest_answer(fields: Mapping[str, Raw]) -> tuple[str, int] | None:
 
 def estimated(told: Tokens, fields: Mapping[str, Raw], output: int) -> Tokens:
     """Fill in what was not told."""
-    return Tokens(
-        input=prompt_tokens(fields) if told.input is None else told.input,
-        cached_input=told.cached_input,
-        output=max(told.output or 0, output),
-        reasoning=told.reasoning,
-        cache_write=told.cache_write,
-        is_estimated=True,
-    )
+    whole_input = prompt_tokens(fields) if told.input is None else told.input
+    return replace(told, input=whole_input, output=max(told.output or 0, output), is_estimated=True)
 
 
 def streamed_tokens(events: EventStream, fields: Mapping[str, Raw]) -> Tokens:
@@ -53,6 +48,13 @@ def streamed_tokens(events: EventStream, fields: Mapping[str, Raw]) -> Tokens:
         return events.tokens
     text = events.passed_bytes - events.passed_events * events.frame_bytes
     return estimated(events.tokens, fields, max(-(-text // _BYTES_PER_TOKEN), events.passed_events))
+
+
+def whole_tokens(told: Tokens, fields: Mapping[str, Raw], body: bytes) -> Tokens:
+    """Answer what a whole answer in words has used: as told if it was told, else estimated from what it says."""
+    if told.input is not None or told.output is not None:
+        return told
+    return estimated(told, fields, -(-said_bytes(body) // _BYTES_PER_TOKEN))
 
 
 def _tokens(text: bytes) -> int:

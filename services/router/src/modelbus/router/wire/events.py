@@ -12,7 +12,9 @@ from modelbus.router.domain.errors import AttemptFailedError, MalformedAnswerErr
 from modelbus.router.ledger.entries import Tokens
 
 LARGEST_EVENT = 1024 * 1024
-
+"""What an event may have where nobody says otherwise; whoever relays streams does."""
+_MAY_BEGIN_END = 3
+"""So many bytes may be the beginning of what ends an event."""
 _EVENT = re.compile(rb".*?(?:\r\n\r\n|\n\n|\r\r)", re.DOTALL)
 _SAID = re.compile(
     rb'"(?:content|text|thinking|reasoning_content|partial_json|arguments|delta)"\s*:\s*"((?:[^"\\]|\\.)+)"'
@@ -30,6 +32,10 @@ class EventStream(ABC):
     """
 
     def __init__(self) -> None:
+        self.largest_event = LARGEST_EVENT
+        """In bytes."""
+        self._begun = bytearray()
+        """What has come of an event that is not whole, but for the last bytes: an event may come in many pieces."""
         self._rest = b""
         self.tokens = Tokens()
         """What the supplier told of its usage so far."""
@@ -57,13 +63,9 @@ class EventStream(ABC):
         """
         if self.is_done or self.failure:
             return b""
-        pending = self._rest + piece
-        end = max(pending.rfind(b"\n\n") + 2, pending.rfind(b"\r\n\r\n") + 4, pending.rfind(b"\r\r") + 2)
-        # A separator that is not there leaves -1 plus its length.
-        end = end if pending[:end].endswith((b"\n\n", b"\r\n\r\n", b"\r\r")) else 0
-        whole, self._rest = pending[:end], pending[end:]
-        if len(self._rest) > LARGEST_EVENT:
-            self.failure = MalformedAnswerError("sent an endless event")
+        whole = self._whole_events(piece)
+        if not whole:
+            return b""
         count = whole.count(b"\n\n")
         # An event that was cut short does not end as JSON does.
         is_plain = self.has_substance and self.notable and whole.count(b"}\n\n") == count > 0
@@ -73,12 +75,28 @@ class EventStream(ABC):
             return whole
         return b"".join(self._passing(whole))
 
+    def _whole_events(self, piece: bytes) -> bytes:
+        pending = self._rest + piece
+        end = max(pending.rfind(b"\n\n") + 2, pending.rfind(b"\r\n\r\n") + 4, pending.rfind(b"\r\r") + 2)
+        # A separator that is not there leaves -1 plus its length.
+        if pending[:end].endswith((b"\n\n", b"\r\n\r\n", b"\r\r")):
+            whole, self._rest = pending[:end], pending[end:]
+            if self._begun:
+                whole = bytes(self._begun) + whole
+                self._begun.clear()
+            return whole
+        self._begun += pending[:-_MAY_BEGIN_END]
+        self._rest = pending[-_MAY_BEGIN_END:]
+        if len(self._begun) > self.largest_event:
+            self.failure = MalformedAnswerError("sent an endless event", f"more than {self.largest_event} bytes")
+        return b""
+
     def end(self) -> bytes:
         """Hear that the supplier has ended the stream; answer what is still missing to end it well.
 
         `failure` tells that it did not end well.
         """
-        last = self.take(b"\n\n") if self._rest.strip() else b""
+        last = self.take(b"\n\n") if self._begun or self._rest.strip() else b""
         if self.is_done or self.failure:
             return last
         try:
@@ -96,7 +114,7 @@ class EventStream(ABC):
         """Answer what ends a stream that the supplier ended; raises LostError where it was cut."""
 
     def _passing(self, whole: bytes) -> Iterator[bytes]:
-        for event in _EVENT.findall(whole):
+        for event in _events_of(whole):
             payload = _payload(event)
             if payload is None:
                 yield event
@@ -116,6 +134,18 @@ class EventStream(ABC):
         self.passed_events += 1
         if not self.frame_bytes and (said := _SAID.search(event)):
             self.frame_bytes = len(event) - len(said[1])
+
+
+def _events_of(whole: bytes) -> list[bytes]:
+    # Looking for one end alone is much the quickest, and an event may hold a picture.
+    if b"\r" in whole:
+        return _EVENT.findall(whole)
+    return [event + b"\n\n" for event in whole.split(b"\n\n")[:-1]]
+
+
+def said_bytes(answer: bytes) -> int:
+    """Count the bytes that an answer, or one event of it, says beside its frame."""
+    return sum(len(said) for said in _SAID.findall(answer))
 
 
 def _payload(event: bytes) -> bytes | None:

@@ -14,6 +14,7 @@ _BOUNDARY = re.compile(
 )
 _FIELD = re.compile(rb'\r\ncontent-disposition:\s*form-data\s*;[^\r\n]*?\bname="?([^"\r\n;]*)"?', re.IGNORECASE)
 _LONGEST_FLAG = 16
+_MOST_PARTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ def read_form(body: bytes, content_type: str) -> Form:
 def _fields(body: bytes, delimiter: bytes) -> dict[str, tuple[int, int]]:
     """Answer where the content of each field begins and ends."""
     fields: dict[str, tuple[int, int]] = {}
+    # Each part is looked at, and they may be as short as five bytes.
+    if body.count(delimiter) > _MOST_PARTS:
+        raise MalformedRequestError(f"the form may have at most {_MOST_PARTS} parts")
     at = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter) + 2
     if not body.startswith(delimiter, at):
         raise MalformedRequestError("the form does not begin with its boundary")

@@ -11,7 +11,9 @@ from msgspec import Raw
 
 from modelbus.router.domain.errors import LostError, MalformedAnswerError
 from modelbus.router.ledger.entries import Tokens
+from modelbus.router.wire.complaints import kind_of
 from modelbus.router.wire.events import EventStream
+from modelbus.router.wire.reading import read
 from modelbus.router.wire.told import Told, reason_of
 from modelbus.router.wire.usage import tokens_of
 
@@ -57,10 +59,7 @@ def read_message(body: bytes) -> Told:
     Raises:
         MalformedAnswerError: it is none.
     """
-    try:
-        told = _message(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedAnswerError("answered no message", str(error)) from error
+    told = read(_message, body, "answered no message")
     return Told(body, tokens_of(told.usage), reason_of(told.stop_reason))
 
 
@@ -70,10 +69,7 @@ def read_count(body: bytes) -> Told:
     Raises:
         MalformedAnswerError: it counts nothing.
     """
-    try:
-        _counted(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedAnswerError("counted nothing", str(error)) from error
+    read(_counted, body, "counted nothing")
     return Told(body, Tokens())
 
 
@@ -85,7 +81,7 @@ class MessageEvents(EventStream):
     )
 
     def _hear(self, event: bytes, payload: bytes) -> bytes:
-        told = _read(payload)
+        told = read(_event, payload, "sent a malformed event")
         match told.type:
             case "message_start" if told.message:
                 self.tokens = tokens_of(told.message.usage)
@@ -101,8 +97,7 @@ class MessageEvents(EventStream):
                     raise LostError("stream cut", "stopped without a stop reason")
                 self.is_done = True
             case "error":
-                what = bytes(told.error)[:200].decode(errors="replace")
-                raise MalformedAnswerError("gave up within the stream", what)
+                raise MalformedAnswerError("gave up within the stream", kind_of(told.error))
         return event
 
     def _end(self) -> bytes:
@@ -116,18 +111,16 @@ class MessageEvents(EventStream):
         if told.output is None:
             return
         self.has_all_tokens = True
-        begun = self.tokens
-        self.tokens = Tokens(
-            input=begun.input if told.input is None else told.input,
-            cached_input=begun.cached_input if told.cached_input is None else told.cached_input,
-            output=told.output,
-            reasoning=told.reasoning,
-            cache_write=begun.cache_write if told.cache_write is None else told.cache_write,
-        )
+        self.tokens = _followed(self.tokens, told)
 
 
-def _read(payload: bytes) -> MessageEvent:
-    try:
-        return _event(payload)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedAnswerError("sent a malformed event", str(error)) from error
+def _followed(begun: Tokens, told: Tokens) -> Tokens:
+    return Tokens(
+        input=begun.input if told.input is None else told.input,
+        cached_input=begun.cached_input if told.cached_input is None else told.cached_input,
+        output=told.output,
+        reasoning=told.reasoning,
+        cache_write=begun.cache_write if told.cache_write is None else told.cache_write,
+        cache_write_1h=begun.cache_write_1h if told.cache_write_1h is None else told.cache_write_1h,
+        billed_apart=tuple(dict.fromkeys(begun.billed_apart + told.billed_apart)),
+    )

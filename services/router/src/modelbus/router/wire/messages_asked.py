@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelbus.router.domain.errors import UntranslatableError
+from modelbus.router.wire.asked import list_in
 from modelbus.router.wire.messages_blocks import chat_messages_of, system_text_of
 
 _SAME = ("temperature", "top_p", "stream")
@@ -43,15 +44,14 @@ def chat_request(asked: Mapping[str, Any], upstream_name: str) -> dict[str, Any]
 
 def _messages(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
-    given = asked.get("messages")
-    for index, message in enumerate(given if isinstance(given, list) else ()):
+    for index, message in enumerate(list_in(asked, "messages")):
         messages += chat_messages_of(message, f"messages[{index}]")
     return messages
 
 
 def _tools(asked: Mapping[str, Any]) -> dict[str, Any]:
     tools = []
-    for index, tool in enumerate(asked.get("tools") or ()):
+    for index, tool in enumerate(list_in(asked, "tools")):
         match tool:
             case {"name": str(name), "input_schema": dict(schema)} if tool.get("type") in (None, "custom"):
                 function = {"name": name, "description": tool.get("description"), "parameters": schema}

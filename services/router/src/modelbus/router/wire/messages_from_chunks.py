@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from modelbus.router.domain.errors import MalformedAnswerError
-from modelbus.router.wire.answers import STOP_REASONS, message_shell, message_usage
+from modelbus.router.wire.answers import STOP_REASONS, calls_in, message_shell, message_usage, text_in
 from modelbus.router.wire.chat_events import ChatEvents
+from modelbus.router.wire.reading import read_fields
 
 _EMPTY_BLOCKS: dict[str, dict[str, Any]] = {
     "text": {"type": "text", "text": "", "citations": None},
@@ -29,16 +30,16 @@ class MessagesFromChunks(ChatEvents):
         self._blocks = 0
         self._open: str | None = None
         """Kind of the block that is open."""
-        self._call: object = None
+        self._call: int | None = None
         """OpenAI's index of the call that is open."""
-        self._calls: set[object] = set()
+        self._calls: set[int] = set()
         self._stop_reason = "end_turn"
 
     def _hear(self, event: bytes, payload: bytes) -> bytes:
         super()._hear(event, payload)
         if self.is_done:
             return self._last()
-        chunk: dict[str, Any] = msgspec.json.decode(payload)
+        chunk = read_fields(payload, "sent a malformed event")
         said = b"" if self._has_begun else self._begin(chunk)
         match chunk:
             case {"choices": [dict(choice), *_]} if not choice.get("index"):
@@ -57,7 +58,7 @@ class MessagesFromChunks(ChatEvents):
 
     def _begin(self, chunk: dict[str, Any]) -> bytes:
         self._has_begun = True
-        return _event("message_start", message=message_shell(chunk.get("id"), chunk.get("model")))
+        return _event("message_start", message=message_shell(chunk))
 
     def _go_on(self, delta: dict[str, Any]) -> bytes:
         said = b""
@@ -68,7 +69,7 @@ class MessagesFromChunks(ChatEvents):
         if isinstance(refusal := delta.get("refusal"), str) and refusal:
             self._stop_reason = "refusal"
             said += self._say("text", refusal)
-        for call in delta.get("tool_calls") or ():
+        for call in calls_in(delta):
             said += self._call_on(call)
         return said
 
@@ -78,10 +79,10 @@ class MessagesFromChunks(ChatEvents):
 
     def _call_on(self, call: Any) -> bytes:
         match call:
-            case {"function": dict(function)}:
-                index = call.get("index", 0)
+            case {"function": dict(function)} if type(index := call.get("index", 0)) is int:
+                pass
             case _:
-                raise MalformedAnswerError("sent a malformed event", "a call of a tool without a function")
+                raise MalformedAnswerError("sent a malformed event", "a call of a tool without function or index")
         said = b""
         if self._open != "tool_use" or index != self._call:
             if index in self._calls:
@@ -90,12 +91,12 @@ class MessagesFromChunks(ChatEvents):
             self._call = index
             block: dict[str, Any] = {
                 "type": "tool_use",
-                "id": call.get("id") or "",
-                "name": function.get("name") or "",
+                "id": text_in(call, "id"),
+                "name": text_in(function, "name"),
                 "input": {},
             }
             said += self._open_block("tool_use", block)
-        if piece := function.get("arguments"):
+        if piece := _arguments(function):
             said += self._delta({"type": "input_json_delta", "partial_json": piece})
         return said
 
@@ -118,6 +119,13 @@ class MessagesFromChunks(ChatEvents):
         ending = {"stop_reason": self._stop_reason, "stop_sequence": None}
         delta = _event("message_delta", delta=ending, usage=message_usage(self.tokens))
         return self._close_block() + delta + _event("message_stop")
+
+
+def _arguments(function: dict[str, Any]) -> str:
+    piece = function.get("arguments") or ""
+    if not isinstance(piece, str):
+        raise MalformedAnswerError("sent a malformed event", "a call of a tool whose arguments are no text")
+    return piece
 
 
 def _event(name: str, **content: Any) -> bytes:

@@ -1,7 +1,8 @@
 """Usage objects as suppliers tell them, split into disjoint kinds of tokens.
 
 OpenAI's input includes what came from a cache and what was written to one; Anthropic's and Bedrock's exclude both.
-Output includes reasoning everywhere but with Gemini, which tells its thoughts beside it.
+Output includes reasoning everywhere but with Gemini and xAI, which tell it beside; where they speak as OpenAI does, the
+sum is more than its two parts by as much.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,23 +10,29 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from modelbus.router.ledger.entries import Tokens
+from modelbus.router.wire.billing import NO_TIER, billed_apart
 
 _usage = msgspec.json.Decoder(dict[str, Any]).decode
 
 type _Told = Mapping[str, Any]
 
 
-def tokens_of(usage: Raw | bytes) -> Tokens:
-    """Split a usage object of any known shape; whatever can't be read counts as not told."""
+def tokens_of(usage: Raw | bytes, tier: Raw = NO_TIER) -> Tokens:
+    """Split a usage object of any known shape; whatever can't be read counts as not told.
+
+    `tier` is the `service_tier` that OpenAI tells beside the usage.
+    """
     try:
         told = _usage(usage)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return Tokens()
     for mark, read in _SHAPES:
         if mark in told:
-            return read(told)
+            tokens, apart = read(told), billed_apart(told, tier)
+            return replace(tokens, billed_apart=apart) if apart else tokens
     return Tokens()
 
 
@@ -38,10 +45,11 @@ def _openai(told: _Told) -> Tokens:
         told.get("num_cached_tokens"),
         told.get("cached_tokens"),
     )
+    output, beside = _count(told.get("completion_tokens")), _beside(told)
     reasoning = _count(_within(told, "completion_tokens_details").get("reasoning_tokens"))
-    return _including(
-        told.get("prompt_tokens"), told.get("completion_tokens"), cached, _written(details), reasoning=reasoning
-    )
+    if output is not None and beside and (not reasoning or reasoning == beside):
+        output, reasoning = output + beside, beside
+    return _including(told.get("prompt_tokens"), output, cached, _written(details), reasoning=reasoning)
 
 
 def _responses(told: _Told) -> Tokens:
@@ -50,8 +58,9 @@ def _responses(told: _Told) -> Tokens:
     reasoning = _first(thought.get("reasoning_tokens"), thought.get("thinking_tokens"))
     read, written = _count(told.get("cache_read_input_tokens")), _count(told.get("cache_creation_input_tokens"))
     if read is not None or written is not None:
+        hour = _count(_within(told, "cache_creation").get("ephemeral_1h_input_tokens"))
         whole = _count(told.get("input_tokens"))
-        return _disjoint(whole, told.get("output_tokens"), read, written, reasoning)
+        return _disjoint(whole, told.get("output_tokens"), read, (written, hour), reasoning)
     details = _within(told, "input_tokens_details")
     cached = _first(details.get("cached_tokens"))
     return _including(
@@ -60,8 +69,11 @@ def _responses(told: _Told) -> Tokens:
 
 
 def _bedrock(told: _Told) -> Tokens:
-    read, written = told.get("cacheReadInputTokens"), told.get("cacheWriteInputTokens")
-    return _disjoint(_count(told.get("inputTokens")), told.get("outputTokens"), _count(read), _count(written), None)
+    read, written = _count(told.get("cacheReadInputTokens")), _count(told.get("cacheWriteInputTokens"))
+    parts = told.get("cacheDetails")
+    hours = [each.get("inputTokens") for each in parts or () if each.get("ttl") == "1h"] if _are_objects(parts) else []
+    hour = sum(filter(None, map(_count, hours)))
+    return _disjoint(_count(told.get("inputTokens")), told.get("outputTokens"), read, (written, hour), None)
 
 
 def _gemini(told: _Told) -> Tokens:
@@ -108,15 +120,29 @@ def _including(
 
 
 def _disjoint(
-    fresh: int | None, whole_output: object, cached: int | None, written: int | None, reasoning: int | None
+    fresh: int | None,
+    whole_output: object,
+    cached: int | None,
+    write: tuple[int | None, int | None],
+    reasoning: int | None,
 ) -> Tokens:
+    """Take what is told as it is; `write` is all that was written to a cache, and what of that is for an hour."""
+    written, hour = write
     return Tokens(
         input=fresh,
         cached_input=cached,
         output=_rest(_count(whole_output), reasoning),
         reasoning=reasoning,
         cache_write=written,
+        cache_write_1h=min(hour, written) if hour and written else None,
     )
+
+
+def _beside(told: _Told) -> int | None:
+    """Count what the sum holds beside prompt and completion: xAI and Gemini's OpenAI path put reasoning there."""
+    prompt, completion = _count(told.get("prompt_tokens")), _count(told.get("completion_tokens"))
+    whole = _count(told.get("total_tokens"))
+    return None if prompt is None or completion is None or whole is None else max(whole - prompt - completion, 0)
 
 
 def _written(details: _Told) -> int | None:
@@ -126,6 +152,10 @@ def _written(details: _Told) -> int | None:
 def _within(told: _Told, name: str) -> _Told:
     inner = told.get(name)
     return inner if isinstance(inner, dict) else {}
+
+
+def _are_objects(parts: object) -> bool:
+    return isinstance(parts, list) and all(isinstance(each, dict) for each in parts)
 
 
 def _first(*values: object) -> int | None:

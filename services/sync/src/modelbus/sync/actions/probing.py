@@ -70,10 +70,12 @@ class Prober:
 
     async def tell(self, tell: Tell[SourceHealthChanged]) -> None:
         """Tell what has changed, and from time to time all that is seen; to be repeated."""
+        # From before it is read: telling may take long, and what was seen is no newer for that.
+        read_at = datetime.now(UTC)
         async with self._database.reading() as session:
             untold = await probes.list_untold(session, REPEAT)
         for watch in untold:
-            await tell(_event(watch, datetime.now(UTC)))
+            await tell(_event(watch, read_at))
             async with self._database.transaction() as session:
                 await probes.note_told(session, watch)
 
@@ -119,12 +121,12 @@ class Prober:
         return asked.seen
 
 
-def _event(watch: Watch, now: datetime) -> SourceHealthChanged:
+def _event(watch: Watch, read_at: datetime) -> SourceHealthChanged:
     return SourceHealthChanged(
         observer=OBSERVER,
         supplier_id=watch.supplier_id,
         health=watch.health,
         since=watch.since,
-        observed_at=now,
+        observed_at=read_at,
         reason=watch.reason,
     )

@@ -106,12 +106,12 @@ async def apply_quarantined(session: AsyncSession, run_id: UUID, by: str) -> Run
 
     Raises:
         RunNotFoundError: there is no such run.
-        NotQuarantinedError: it never was in quarantine, or was discarded.
+        NotQuarantinedError: it never was in quarantine, or was discarded or cancelled.
         ReviewOutdatedError: another listing of the supplier was applied since it was judged, or is on its way.
         ListingNotKeptError: newer ones have taken its place.
     """
     run = await _lock(session, run_id)
-    if run.decided_by is not None and run.status != Status.DISCARDED:
+    if run.decided_by is not None and run.status not in {Status.DISCARDED, Status.CANCELLED}:
         return run
     if run.status != Status.QUARANTINED:
         raise NotQuarantinedError(run_id, run.status)

@@ -20,6 +20,7 @@ from modelbus.sync.clients.answers import (
     refuse_html,
     unpacked,
 )
+from modelbus.sync.clients.redirects import MOST_REDIRECTS, place_of, target_of, too_many
 from modelbus.sync.domain.errors import (
     CredentialRefusedError,
     ListingUnchangedError,
@@ -29,7 +30,6 @@ from modelbus.sync.domain.errors import (
 from modelbus.sync.domain.names import readable
 from modelbus.sync.domain.validators import Validators
 
-MOST_REDIRECTS = 3
 _CONDITIONS = frozenset({"if-none-match", "if-modified-since"})
 
 
@@ -162,8 +162,8 @@ class Endpoint:
             async with self._client.stream("GET", asked, headers=headers) as answer:
                 if not answer.has_redirect_location:
                     return await self._take(answer, check_type, is_elsewhere=is_elsewhere)
-                asked = _next(asked, answer)
-        raise UnusableAnswerError(f"answered with more than {MOST_REDIRECTS} redirects, the last to {_shown(asked)}")
+                asked = target_of(asked, answer)
+        raise too_many(asked)
 
     async def _take(self, answer: httpx.Response, check_type: Callable[[str], None], *, is_elsewhere: bool) -> Answer:
         is_asked_for = not _CONDITIONS.isdisjoint(answer.request.headers)
@@ -171,7 +171,7 @@ class Endpoint:
             raise ListingUnchangedError
         if is_elsewhere and self.secret is not None and answer.status_code in CREDENTIAL_REFUSALS:
             raise UnusableAnswerError(
-                f"sent us to {_shown(answer.request.url)}, which answered {answer.status_code}; "
+                f"sent us to {place_of(answer.request.url)}, which answered {answer.status_code}; "
                 "credentials are not shown to another server"
             )
         check_status(answer)
@@ -200,23 +200,6 @@ class Endpoint:
         if isinstance(error, httpx.ConnectTimeout):
             return f"no connection within {self._limits.connect_s:g} s"
         return f"no answer within {self._limits.read_s:g} s"
-
-
-def _next(asked: httpx.URL, answer: httpx.Response) -> httpx.URL:
-    """Answer where a redirect leads.
-
-    Raises:
-        UnusableAnswerError: nowhere that we would go.
-    """
-    target = asked.join(answer.headers["location"])
-    if target.scheme not in {"http", "https"} or (asked.scheme, target.scheme) == ("https", "http"):
-        reason = f"answered {answer.status_code}, a redirect to {_shown(target)}, which is not followed"
-        raise UnusableAnswerError(f"{reason}: it is not HTTPS" if target.scheme == "http" else reason)
-    return target
-
-
-def _shown(url: httpx.URL) -> str:
-    return readable(url.copy_with(userinfo=b"", query=None, fragment=None), 200)
 
 
 def _is_same_origin(url: str, other: str) -> bool:

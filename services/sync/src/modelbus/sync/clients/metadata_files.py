@@ -5,18 +5,16 @@ import hashlib
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
 from modelbus.chassis.carrier import Carrier
 from modelbus.sync.clients.answers import check_status, refuse_html, unpacked, validators_of
 from modelbus.sync.clients.guard import GuardedTransport
+from modelbus.sync.clients.redirects import MOST_REDIRECTS, target_of, too_many
 from modelbus.sync.domain.errors import TransientError, UnusableAnswerError
 from modelbus.sync.domain.names import readable
 from modelbus.sync.domain.validators import Validators
-
-MOST_REDIRECTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,35 +64,39 @@ class MetadataFiles:
             raise UnreadableFileError(str(error)) from error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise UnreadableFileError(f"the URL can't be asked: {readable(error, 200)}") from error
-        except httpx.TooManyRedirects as error:
-            raise UnreadableFileError(f"it is behind more than {MOST_REDIRECTS} redirects") from error
         except httpx.TransportError as error:
             reason = readable(error, 200) or type(error).__name__
             raise UnreadableFileError(f"the connection failed: {reason}") from error
 
     async def _ask(self, url: str, known: Validators) -> Fetched:
-        # The transport looks at every address, also at those that redirects lead to.
+        """Ask there, then wherever that sends us; the transport looks at every address on the way."""
         carrier = Carrier(verify=self._tls)
         client = httpx.AsyncClient(
             transport=GuardedTransport(carrier, is_local=self._limits.is_local),
             timeout=httpx.Timeout(self._limits.deadline_s, connect=self._limits.connect_s),
-            follow_redirects=True,
-            max_redirects=MOST_REDIRECTS,
             trust_env=False,
         )
         headers = {"Accept": "application/json, */*;q=0.1", "Accept-Encoding": "gzip", **known.headers()}
-        async with client, client.stream("GET", url, headers=headers) as answer:
-            if urlsplit(url).scheme == "https" and answer.request.url.scheme != "https":
-                raise UnreadableFileError("a redirect leads from HTTPS to where anybody could change it")
-            if answer.status_code == httpx.codes.NOT_MODIFIED and known.headers():
-                return Fetched(None, known)
-            check_status(answer)
-            refuse_html(answer.headers.get("content-type", ""))
-            body = bytearray()
-            async for piece in unpacked(answer, self._limits.max_bytes):
-                body += piece
-                self._refuse_large(len(body))
-            return Fetched(bytes(body), validators_of(answer.headers))
+        asked = httpx.URL(url)
+        async with client:
+            for _ in range(MOST_REDIRECTS + 1):
+                async with client.stream("GET", asked, headers=headers) as answer:
+                    if not answer.has_redirect_location:
+                        return await self._take(answer, known)
+                    # What is behind a redirect is not read: it may have no end.
+                    asked = target_of(asked, answer)
+        raise too_many(asked)
+
+    async def _take(self, answer: httpx.Response, known: Validators) -> Fetched:
+        if answer.status_code == httpx.codes.NOT_MODIFIED and known.headers():
+            return Fetched(None, known)
+        check_status(answer)
+        refuse_html(answer.headers.get("content-type", ""))
+        body = bytearray()
+        async for piece in unpacked(answer, self._limits.max_bytes):
+            body += piece
+            self._refuse_large(len(body))
+        return Fetched(bytes(body), validators_of(answer.headers))
 
     def _open(self, path: Path, known: Validators) -> Fetched:
         try:

@@ -12,6 +12,8 @@ applied_listings = sa.Table(
     refers("supplier_id", "suppliers"),
     text("digest"),
     sa.Column("listing_revision", sa.BigInteger, nullable=False),
+    # None where it was applied before epochs were kept.
+    sa.Column("listing_epoch", sa.Uuid),
     sa.Column("counts", JSONB, nullable=False),
     time("applied_at"),
 )
