@@ -67,7 +67,7 @@ async def give_work(operator: Client) -> None:
 
 async def nobody_asks(operator: Client) -> bool:
     info = await operator.jetstream().consumer_info(USAGE.name, TEAM)
-    return info.num_waiting == 0
+    return bool(info.num_waiting == 0)
 
 
 @pytest.mark.parametrize("language", [in_python, in_node])
