@@ -16,8 +16,9 @@ LARGEST_EVENT = 1024 * 1024
 _MAY_BEGIN_END = 3
 """So many bytes may be the beginning of what ends an event."""
 _EVENT = re.compile(rb".*?(?:\r\n\r\n|\n\n|\r\r)", re.DOTALL)
+# Possessive, as nothing shorter would do: an answer may be one text of many megabytes.
 _SAID = re.compile(
-    rb'"(?:content|text|thinking|reasoning_content|partial_json|arguments|delta)"\s*:\s*"((?:[^"\\]|\\.)+)"'
+    rb'"(?:content|text|thinking|reasoning_content|partial_json|arguments|delta)"\s*:\s*"((?:[^"\\]++|\\.)++)"'
 )
 
 
