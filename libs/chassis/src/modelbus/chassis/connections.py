@@ -73,8 +73,8 @@ class Connection(HttpToolsProtocol):
         Raises:
             ValueError: a header holds a line break.
         """
-        cycle = self._under_way
-        if cycle is None or cycle.response_started or not cycle.keep_alive or self.flow.write_paused:
+        cycle = self._unanswered()
+        if cycle is None:
             return False
         if cycle.disconnected:
             return True
@@ -88,8 +88,8 @@ class Connection(HttpToolsProtocol):
         Raises:
             ValueError: a header holds a line break.
         """
-        cycle = self._under_way
-        if cycle is None or cycle.response_started or not cycle.keep_alive or self.flow.write_paused:
+        cycle = self._unanswered()
+        if cycle is None:
             return False
         if not cycle.disconnected:
             cycle.chunked_encoding = True
@@ -114,6 +114,13 @@ class Connection(HttpToolsProtocol):
             self.transport.write(_chunk(piece) + _LAST_CHUNK)
             self._end(cycle)
         return True
+
+    def _unanswered(self) -> RequestResponseCycle | None:
+        """Answer the request that can be answered at once, on a connection that stays open and is not behind."""
+        cycle = self._under_way
+        if cycle is None or cycle.response_started or not cycle.keep_alive or self.flow.write_paused:
+            return None
+        return cycle
 
     def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         lines = [*self.server_state.default_headers, *headers]
