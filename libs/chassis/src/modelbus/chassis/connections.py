@@ -92,8 +92,8 @@ class Connection(HttpToolsProtocol):
         if cycle is None:
             return False
         if not cycle.disconnected:
-            cycle.chunked_encoding = True
             self._begin(cycle, self._head(status, (*headers, _IN_CHUNKS)), _chunk(piece))
+            cycle.chunked_encoding = True
         return True
 
     def pass_on(self, piece: bytes) -> bool:
