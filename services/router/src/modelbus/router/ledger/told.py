@@ -8,7 +8,7 @@ from modelbus.router.ledger.packing import Batch, batch_of
 
 KEPT_S = 60.0
 """Whoever counts usage hears it within seconds, unless it is away."""
-_MOST_BYTES = 16 * 1024 * 1024
+_MOST_BYTES = 6 * 1024 * 1024
 
 
 class Told:
