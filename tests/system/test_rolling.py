@@ -221,7 +221,9 @@ async def test_replicas_of_sync_and_integrity_are_replaced_and_each_run_ends_onc
 
     assert syncs.failed.keys() | integrities.failed.keys() <= RETRYABLE
     assert set(ended.values()) <= {"applied", OVERTAKEN}
-    assert sorted(applied) == sorted(run_id for run_id, how in ended.items() if how == "applied")
+    # A run whose promise was lost on its way, with the replica that gave it, is applied too: once, like all others.
+    assert len(set(applied)) == len(applied)
+    assert {run_id for run_id, how in ended.items() if how == "applied"} <= set(applied)
     assert set(lister.listed[:-1]) <= set(offered)
     assert told == ["reference.stale", "reference.restored"] * (len(told) // 2)
     assert told
