@@ -193,6 +193,9 @@ async def test_replicas_of_sync_and_integrity_are_replaced_and_each_run_ends_onc
             await lineup.start(part)
         await lineup.ready("catalog", *SYNCS, *INTEGRITIES)
         supplier_id = await seed_work(lineup, simulator.base_url(simulator.openrouter))
+        head = (await lineup.ask("GET", "catalog", "/api/v1/head"))["revision"]
+        for part in SYNCS:
+            await eventually(partial(has_heard, lineup, part, head))
         async with (
             aclosing(Balancer(*map(lineup.url, SYNCS), headers=ADMINISTRATOR)) as syncs,
             aclosing(Balancer(*map(lineup.url, INTEGRITIES), headers=ADMINISTRATOR)) as integrities,
@@ -248,6 +251,12 @@ async def seed_work(lineup: Lineup, simulator_url: str) -> str:
         supplier = await builders.a_supplier(http, base_url=simulator_url)
         supplier_id: str = supplier["id"]
         return supplier_id
+
+
+async def has_heard(lineup: Lineup, part: str, revision: int) -> bool:
+    page = (await lineup.send("GET", part, "/metrics")).text
+    [line] = [line for line in page.splitlines() if line.startswith("modelbus_cache_revision ")]
+    return float(line.split()[1]) >= revision
 
 
 async def end(lineup: Lineup, run_id: str) -> str:
