@@ -51,6 +51,7 @@ def _twin(replica: Replica) -> Replica:
     twin = Replica(replica.kinds)
     twin.epoch, twin.revision = replica.epoch, replica.revision
     twin.records = {kind: dict(held) for kind, held in replica.records.items()}
+    twin.lacks = replica.lacks
     twin._digests = dict(replica._digests)  # noqa: SLF001 - a copy of it
     return twin
 
