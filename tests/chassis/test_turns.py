@@ -3,16 +3,19 @@
 import asyncio
 from typing import Any
 
+import pytest
 from nats.aio.msg import Msg
 
 from modelbus.chassis.messaging import Bus
+from running import eventually
 from testing_bus import LocalBus
 
 EVENTS = 2_000
 FEW = 50
 
 
-async def test_a_flood_of_events_leaves_turns_to_everything_else(bus: LocalBus) -> None:
+@pytest.mark.parametrize("reconnects", [0, 1])
+async def test_a_flood_of_events_leaves_turns_to_everything_else(bus: LocalBus, reconnects: int) -> None:
     heard, most_in_a_turn = 0, 0
 
     async def hear(_: Msg) -> None:
@@ -31,6 +34,10 @@ async def test_a_flood_of_events_leaves_turns_to_everything_else(bus: LocalBus) 
     ours.start()
     client = await ours.connected()
     subscription = await client.subscribe("flood", cb=hear)
+    for _ in range(reconnects):
+        bus.server.kill()
+        bus.server.restart()
+    await eventually(lambda: ours.is_connected and ours.reconnects == reconnects)
     parser: Any = client._ps
     living = asyncio.create_task(live())
     # As the read loop gives it to the parser when so much has come.

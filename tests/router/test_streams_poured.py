@@ -107,12 +107,7 @@ async def test_a_stream_that_breaks_after_many_tokens_ends_in_an_error_event_and
 ) -> None:
     wordy = Wordy(end, is_held=is_held)
     async with router_at(wordy.conduct, tmp_path, stall_s=0.5) as router:
-        async with router.http.stream("POST", "/v1/chat/completions", json=PROMPT | {"stream": True}) as answer:
-            text = ""
-            async for piece in answer.aiter_text():
-                text += piece
-                wordy.first_was_read.set()
-        wordy.is_over.set()
+        text = await all_of(router, wordy)
         [attempt] = await recorded(tmp_path)
 
     *said, last = [json.loads(each.removeprefix("data: ")) for each in text.split("\n\n")[:-1]]
@@ -121,6 +116,17 @@ async def test_a_stream_that_breaks_after_many_tokens_ends_in_an_error_event_and
     assert (attempt["outcome"], attempt["error"]) == ("cut", error)
     assert (attempt["tokens"]["output"], attempt["tokens"]["is_estimated"]) == (wordy.tokens, True)
     assert attempt["first_token_ms"] is not None
+
+
+async def all_of(router: RunningRouter, wordy: Wordy) -> str:
+    """Read the stream to its end, so that the supplier goes on once its beginning was read."""
+    text = ""
+    async with router.http.stream("POST", "/v1/chat/completions", json=PROMPT | {"stream": True}) as answer:
+        async for piece in answer.aiter_text():
+            text += piece
+            wordy.first_was_read.set()
+    wordy.is_over.set()
+    return text
 
 
 async def test_an_error_of_ours_while_pieces_go_on_ends_in_an_error_event_too(
@@ -135,12 +141,7 @@ async def test_an_error_of_ours_while_pieces_go_on_ends_in_an_error_event_too(
 
     monkeypatch.setattr(ChatEvents, "take", broken)
     async with router_at(wordy.conduct, tmp_path) as router:
-        async with router.http.stream("POST", "/v1/chat/completions", json=PROMPT | {"stream": True}) as answer:
-            text = ""
-            async for piece in answer.aiter_text():
-                text += piece
-                wordy.first_was_read.set()
-        wordy.is_over.set()
+        text = await all_of(router, wordy)
 
     assert json.loads(text.split("\n\n")[-2].removeprefix("data: "))["error"]["code"] == "upstream_failed"
     assert text.count("word") > 1
