@@ -22,13 +22,17 @@ RUN /opt/tools/bin/uv venv --quiet --python /opt/tools/bin/python /opt/modelbus 
     && /opt/tools/bin/uv pip install --quiet --python /opt/modelbus --link-mode copy --compile-bytecode \
        --require-hashes -r requirements.serve.lock
 COPY libs ./libs
+RUN for each in contracts chassis; do \
+         (cd "libs/$each" && /opt/tools/bin/hatchling build -t wheel -d /build/wheels/shared) || exit 1; done \
+    && /opt/tools/bin/uv pip install --quiet --python /opt/modelbus --link-mode copy --compile-bytecode --no-deps --offline \
+       /build/wheels/shared/*.whl
 COPY services ./services
 ARG SERVICE
 RUN case "$SERVICE" in chassis) part= ;; simulator) part=libs/simulator ;; *) part="services/$SERVICE" ;; esac \
-    && for each in libs/contracts libs/chassis $part; do \
-         (cd "$each" && /opt/tools/bin/hatchling build -t wheel -d "/build/wheels/$SERVICE") || exit 1; done \
-    && /opt/tools/bin/uv pip install --quiet --python /opt/modelbus --link-mode copy --compile-bytecode --no-deps --offline \
-       "/build/wheels/$SERVICE"/*.whl \
+    && if [ -n "$part" ]; then \
+         (cd "$part" && /opt/tools/bin/hatchling build -t wheel -d "/build/wheels/$SERVICE") \
+         && /opt/tools/bin/uv pip install --quiet --python /opt/modelbus --link-mode copy --compile-bytecode --no-deps --offline \
+            "/build/wheels/$SERVICE"/*.whl || exit 1; fi \
     && /opt/tools/bin/uv pip check --quiet --python /opt/modelbus
 
 FROM python:${PYTHON}-slim

@@ -10,7 +10,7 @@ PINNED   := --constraint requirements.lock --universal --python-version 3.12 --g
 	--custom-compile-command "make lock" --quiet
 UV       := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(RUN)uv)
 
-.PHONY: up reset backup restore import check test fix docs bench soak faults lock clean
+.PHONY: up reset backup restore import check test fix docs bench soak faults previous lock clean
 
 up: $(VENV)/.installed         ## start everything here and say where it is; Ctrl-C stops it
 	@$(RUN)python -m modelbus.launcher up
@@ -55,7 +55,10 @@ soak: $(VENV)/.installed       ## traffic, faults and changes at a router for MI
 
 faults: $(VENV)/.installed     ## every fault under load; or MINUTES= of them at random (SEED= repeats), or ORDER=all of starts
 	$(if $(ORDER),ORDER="$(ORDER)",$(if $(MINUTES),MINUTES="$(MINUTES)" SEED="$(SEED)",FAULTS=all)) $(RUN)python -m pytest -q \
-		$(if $(ORDER),-n 2 --dist load tests/system/test_starting.py,-n 0 $(if $(MINUTES),tests/faults/test_soak.py,tests/faults/test_faults.py tests/faults/test_full_disk.py tests/faults/test_full_state.py))
+		$(if $(ORDER),-n 2 --dist load tests/system/test_starting.py,-n 0 $(if $(MINUTES),tests/faults/test_soak.py,tests/faults/test_faults.py tests/faults/test_full_disk.py tests/faults/test_full_state.py tests/system/test_previous.py))
+
+previous: $(VENV)/.installed   ## keep RELEASE= (a tag or commit) as the release before this one, which the tests run
+	$(RUN)python tests/system/previous/keep.py "$(RELEASE)"
 
 lock: $(VENV)/.installed       ## pin what the pyproject.toml files ask for; LOCK=--upgrade takes the newest of all
 	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.12 --generate-hashes --no-annotate \

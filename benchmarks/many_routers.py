@@ -125,16 +125,36 @@ async def _slowly(watched: Watched, connection: Connection) -> dict[str, Any]:
 
 
 async def _storm(watched: Watched, connection: Connection) -> dict[str, Any]:
-    head = await _head(connection)
-    before, answered = watched.spent(), 0.0
+    """Make all changes by a few calls; the time of each of them begins when its call, one commit, has its answer."""
+    head, before, calls = await _head(connection), watched.spent(), list[tuple[int, float]]()
     for change in STORMS:
         await connection.ask(connection.request("POST", "/api/v1/models/bulk", {"filter": {}, "change": change}))
         answered = perf_counter()
-    wanted = await _head(connection)
+        calls.append((await _head(connection), answered))
+    wanted, answered = calls[-1]
     last = await watched.all_at(wanted)
     first = min(each.in_force_at(wanted) for each in watched.routers)
     spent = watched.spent().since(before)
-    return {"changes": wanted - head, "first_s": first - answered, "s": last - answered, "spent": spent}
+    took = _took(watched.routers, head, calls)
+    return {
+        "changes": wanted - head,
+        "first_s": first - answered,
+        "s": last - answered,
+        "p50_s": quantile(took, 0.5),
+        "p99_s": quantile(took, 0.99),
+        "spent": spent,
+    }
+
+
+def _took(routers: Sequence[CopyOfOne], head: int, calls: Sequence[tuple[int, float]]) -> list[float]:
+    """Answer for each change since the head and each router the seconds; of each call, its last revision is given."""
+    begins = [head, *(last for last, _ in calls[:-1])]
+    return [
+        each.in_force_at(revision) - at
+        for begin, (last, at) in zip(begins, calls, strict=True)
+        for revision in range(begin + 1, last + 1)
+        for each in routers
+    ]
 
 
 async def _bus_gone(watched: Watched) -> dict[str, Any]:
@@ -208,6 +228,7 @@ def _table(
         ("the same, over HTTP", f"{calm.asked} questions, {calm.http_bytes / MIB:.2f} MB"),
         (f"{storm['changes']} changes at once, in force in the first", f"{storm['first_s']:.1f} s"),
         ("the same in the last one", f"{storm['s']:.1f} s"),
+        ("each of them in each router, from the answer to its call", _seconds(storm)),
         ("the same, of the catalog's processor", f"{wild.catalog_s:.1f} s"),
         ("the same, of NATS' processor", f"{1e6 * wild.nats_s / applied:.0f} us a change and router"),
         ("the same, of a router's processor", f"{1e6 * wild.own_s / applied:.0f} us a change"),
@@ -224,6 +245,10 @@ def _table(
 
 def _plain(value: Any) -> Any:
     return asdict(value) if isinstance(value, Spent) else value
+
+
+def _seconds(took: dict[str, float]) -> str:
+    return f"p50 {took['p50_s']:.1f} s, p99 {took['p99_s']:.1f} s"
 
 
 def _milliseconds(values: Sequence[float]) -> str:

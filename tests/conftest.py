@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import httpx
+import httpx2
 import pytest
 
 import servers
@@ -17,18 +18,20 @@ from modelbus.launcher.directories import public_temporary_directory
 from modelbus.launcher.postgres import start_postgres
 from testing_bus import LocalBus, local_bus
 
-pytest_plugins = ("gathering",)
+pytest_plugins = ("failing", "gathering", "telling")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _made_once() -> Iterator[None]:
     """Do once what a process does once, not for each service of each test.
 
-    Reading the file of all authorities for a client takes 20 ms, compiling the statements of a service 100 and more,
-    a password 60 on purpose.
+    Reading the file of all authorities for a client takes 20 to 40 ms, compiling the statements of a service 100 and
+    more, a password 60 on purpose.
     """
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
+        for client in (httpx, httpx2):
+            contexts = f"{client.__name__}._transports.default.create_ssl_context"
+            patched.setattr(contexts, cache(client.create_ssl_context))
         patched.setattr("modelbus.chassis.database.create_async_engine", KeptEngine)
         patched.setattr("modelbus.catalog.actions.passwords.MEMORY_KIB", 64)
         yield
@@ -58,9 +61,11 @@ def postgres_url(public_directory: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def databases(postgres_url: str) -> servers.Databases:
+async def databases(postgres_url: str) -> AsyncIterator[servers.Databases]:
     """The migrated template of this session."""
-    return await servers.prepare_template(postgres_url)
+    prepared = await servers.prepare_template(postgres_url)
+    yield prepared
+    await prepared.close()
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """A NATS server that lets in none but the users of Modelbus, with their permissions."""
 
+import asyncio
+import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -38,3 +40,15 @@ async def permitted_bus(directory: Path) -> AsyncIterator[NatsServer]:
     finally:
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+async def greeting(port: int, shown: Mapping[str, str]) -> bytes:
+    """Come to the server with that, and answer what it says, once it has said who it is."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"CONNECT {json.dumps({'verbose': False, **shown})}\r\nPING\r\n".encode())
+    try:
+        assert (await reader.readline()).startswith(b"INFO")
+        return await reader.readline()
+    finally:
+        writer.close()
+        await writer.wait_closed()

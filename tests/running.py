@@ -1,7 +1,9 @@
 """Services run inside the test process, on real sockets."""
 
 import asyncio
+import os
 import socket
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
@@ -16,6 +18,10 @@ ADMIN_TOKEN = "administrator-of-the-tests"
 SERVICE_TOKEN = "service-of-the-tests"
 MASTER_KEY = "h8VqVnO5VgxUX3gKJzKDo0P-qmDkvgrYQzS3zGb4v-E="
 DEADLINE_S = 10.0
+WORKERS = 16
+"""More than ever run at once."""
+_given: deque[int] = deque(maxlen=500)
+"""Ports that this process has given away of late."""
 
 
 @asynccontextmanager
@@ -50,12 +56,28 @@ class _Server(uvicorn.Server):
         await self.on_tick(0)
         await self.stopping.wait()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End as uvicorn does, without its tenth of a second for connections to end, which few tests leave open."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                await self._wait_tasks_to_complete()
+        for task in self.server_state.tasks:
+            task.cancel()
+        await self.lifespan.shutdown()
+
     def capture_signals(self) -> Any:
         """Leave signals to the test process; a service that fails stops its server by SIGTERM."""
         return nullcontext()
 
 
-async def eventually(claim: Callable[[], Any], *, within_s: float = DEADLINE_S) -> Any:
+async def eventually(claim: Callable[[], Any], *, within_s: float = DEADLINE_S, every_s: float = 0.02) -> Any:
     """Ask again and again until the claim holds, and answer what it then was.
 
     Raises:
@@ -74,13 +96,19 @@ async def eventually(claim: Callable[[], Any], *, within_s: float = DEADLINE_S) 
             last = error
         if asyncio.get_running_loop().time() > deadline:
             raise AssertionError(f"not within {within_s} s; last: {last!r}")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(every_s)
 
 
 def free_port() -> int:
-    """Answer a port that nobody listens on now, below those that the system gives to whoever connects."""
+    """Answer a port that nobody listens on now, below those that the system gives to whoever connects.
+
+    Whoever asked may begin to listen much later: none is given twice soon, and each worker of the tests has its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
     while True:
-        port = SystemRandom().randrange(10_000, 32_000)
+        port = SystemRandom().randrange(10_000 + worker, 32_000, WORKERS)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.append(port)
+                return port

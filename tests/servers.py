@@ -14,7 +14,8 @@ from modelbus.chassis.migrations import migrate
 from modelbus.chassis.provision import provision
 
 END_SESSIONS = """
-    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> ALL ('{{{idle}}}')
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL ($1::int[])
 """
 PASSWORDS = {"catalog": "catalog-password", "sync": "sync-password", "integrity": "integrity-password"}
 
@@ -78,6 +79,8 @@ class Databases:
     superuser_url: str
     template: str
     _restored: "list[FreshDatabase]" = field(default_factory=list)
+    _restoring: "dict[FreshDatabase, asyncpg.Connection[asyncpg.Record]]" = field(default_factory=dict)
+    """Kept, as each new one costs the server a process and both a password."""
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator["FreshDatabase"]:
@@ -91,15 +94,15 @@ class Databases:
             if await self._restore(lent):
                 self._restored.append(lent)
             else:
+                await self._restoring.pop(lent).close()
                 await self._drop(lent)
 
     async def _restore(self, lent: "FreshDatabase") -> bool:
-        await self._run(END_SESSIONS.format(name=lent.name, idle=",".join(map(str, idle_sessions()))))
-        connection = await asyncpg.connect(lent.superuser())
-        try:
-            return bool(await connection.fetchval("SELECT pristine.restore()"))
-        finally:
-            await connection.close()
+        connection = self._restoring.get(lent)
+        if connection is None or connection.is_closed():
+            connection = self._restoring[lent] = await asyncpg.connect(lent.superuser())
+        await connection.execute(END_SESSIONS, idle_sessions())
+        return bool(await connection.fetchval("SELECT pristine.restore()"))
 
     @asynccontextmanager
     async def fresh(self) -> AsyncIterator["FreshDatabase"]:
@@ -109,6 +112,11 @@ class Databases:
             yield fresh
         finally:
             await self._drop(fresh)
+
+    async def close(self) -> None:
+        """Close what is kept."""
+        for connection in self._restoring.values():
+            await connection.close()
 
     async def _copied(self) -> "FreshDatabase":
         name = f"test_{uuid4().hex[:12]}"

@@ -74,17 +74,23 @@ class System:
 
     async def ready(self, *services: str) -> None:
         """Wait until the services say that they have all that they need."""
+        asked = list(services)
 
         async def are_ready() -> bool:
-            for service in services:
-                try:
-                    if (await self.http(service).get("/health/ready")).status_code != httpx.codes.OK:
-                        return False
-                except httpx.TransportError:
+            for number, service in enumerate(asked):
+                if not await self._is_ready(service):
+                    # It is asked first from now on, so that the others need not answer all the while.
+                    asked.insert(0, asked.pop(number))
                     return False
             return True
 
         await eventually(are_ready, within_s=40)
+
+    async def _is_ready(self, service: str) -> bool:
+        try:
+            return (await self.http(service).get("/health/ready")).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
 
     async def supplier(self, name: str) -> dict[str, Any]:
         """Show a supplier by name."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -250,6 +250,43 @@ async def test_an_audit_finds_a_record_that_differs_at_equal_revision(catalog_wi
 
         assert follower.alarms == 1
         assert follower.digests() == (await truth(http)).digests
+
+
+async def test_an_audit_takes_over_what_another_release_tells_in_another_shape_and_raises_no_alarm(
+    catalog_with_bus: str, bus: LocalBus
+) -> None:
+    async with administrator(catalog_with_bus) as http, following(catalog_with_bus, bus.url) as follower:
+        model = UUID((await a_model(http))["id"])
+        await assert_equal_to_truth(follower, http)
+        fewer = json.loads(follower.records["model"][model])
+        del fewer["description"]
+        follower._replica.put("model", model, json.dumps(fewer).encode())
+
+        await follower._audit()
+
+        assert follower.alarms == 0
+        assert follower.digests() == (await truth(http)).digests
+
+
+async def test_an_audit_takes_no_change_that_came_meanwhile_for_a_difference(
+    catalog_with_bus: str, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with administrator(catalog_with_bus) as http, following(catalog_with_bus, bus.url) as follower:
+        model = UUID((await a_model(http))["id"])
+        await assert_equal_to_truth(follower, http)
+        follower._replica.put("model", model, follower.records["model"][model].replace(b":", b": ", 1))
+        ask = follower._catalog.snapshot
+
+        async def ask_later() -> Snapshot:
+            await a_model(http)
+            return await ask()
+
+        monkeypatch.setattr(follower._catalog, "snapshot", ask_later)
+
+        await follower._audit()
+
+        assert follower.alarms == 0
+        await assert_equal_to_truth(follower, http)
 
 
 async def test_changes_are_listed_until_they_are_trimmed(http: httpx.AsyncClient, database: FreshDatabase) -> None:

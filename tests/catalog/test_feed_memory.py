@@ -2,14 +2,17 @@
 
 import asyncio
 import gzip
+import json
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import asyncpg
 import httpx
 import msgspec
 import pytest
 
-from builders import a_model, a_served_model
+from builders import a_model, a_served_model, a_source, a_supplier
+from catalog.labels import a_capability, a_tag, made, put
 from modelbus.catalog.actions.feed import KINDS, Feed
 from modelbus.catalog.actions.snapshots import Snapshots, View
 from modelbus.catalog.store.tables import outbox
@@ -104,6 +107,25 @@ async def test_two_feeds_that_began_at_different_times_tell_the_same(
     assert (await shown(feed)).digests == (await shown(late)).digests
 
 
+async def test_settings_are_told_as_the_tables_give_them_back(
+    feed: Feed, opened: Database, http: httpx.AsyncClient
+) -> None:
+    await feed.advance()
+    model, supplier, odd = await a_model(http), await a_supplier(http), {"later": True, "b": False, "a": True}
+    source = await a_source(http, model["id"], supplier["id"], features=odd)
+    step = {"model_id": model["id"], "source_id": source["id"], "features": odd}
+    await made(http, "/api/v1/fallback-chains", {"name": "odd", "steps": [step]})
+    await a_tag(http, rule={"kind": "top_by_usage", "count": 3, "days": 7})
+    for config in ({"much": 1e300, "none": -0.0, "a": [{"é": 1, "zz": 0.1, "y": None}]}, odd):
+        given = await a_capability(http)
+        await put(http, f"/api/v1/models/{model['id']}/capabilities/{given['id']}", {"config": config})
+    followed = await feed.head()
+
+    read = await Feed(opened, outbox).head()
+
+    assert {kind for kind in KINDS if followed.digests[kind] != read.digests[kind]} == set()
+
+
 async def test_an_audit_finds_what_nobody_told_and_reads_it(
     feed: Feed, http: httpx.AsyncClient, database: FreshDatabase, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +145,23 @@ async def test_an_audit_finds_what_nobody_told_and_reads_it(
     assert {kind for kind in KINDS if after.digests[kind] != before.digests[kind]} == {"model"}
     assert await names(feed) == ["Untold"]
     assert await feed.problem() is None
+
+
+async def test_an_audit_reads_anew_what_another_release_told_in_another_shape_and_says_nothing_is_wrong(
+    feed: Feed, opened: Database, http: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = UUID((await a_model(http))["id"])
+    await feed.advance()
+    fewer = json.loads(feed._replica.records["model"][model])
+    del fewer["description"]
+    feed._replica.put("model", model, json.dumps(fewer).encode())
+
+    await feed.audit(rest_s=0)
+
+    said = capsys.readouterr().out
+    assert "differs" not in said
+    assert "another shape" in said
+    assert await feed.head() == await Feed(opened, outbox).head()
 
 
 async def test_who_holds_the_records_has_all_of_them_while_an_audit_reads_them_anew(

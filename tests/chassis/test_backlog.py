@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import msgspec
+import pytest
 
+from modelbus.chassis import backlog as backlog_module
 from modelbus.chassis.backlog import Backlog
 from modelbus.contracts.feed import Change
 
@@ -56,3 +58,24 @@ def test_a_step_of_a_storm_does_not_go_through_all_that_waits() -> None:
         backlog.settle(applied + 25)
 
     assert (watched.passes, len(backlog)) == (0, 0)
+
+
+def test_behind_a_gap_no_more_waits_than_there_is_room_for_and_there_is_room_again_once_it_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backlog_module, "MOST_BYTES", 20)
+    backlog = waiting(*range(2, 101), *range(2, 101))
+    assert (len(backlog), backlog.take(0, 100)) == (10, [])
+
+    assert [each.revision for each in backlog.take(1, 5)] == [2, 3, 4, 5, 6]
+    for revision in (12, 13, 14, 15, 16, 17):
+        backlog.add(Change(revision, "model.changed", uuid4(), msgspec.Raw(b"{}")), None)
+    assert [each.revision for each in backlog.take(6, 100)] == list(range(7, 17))
+
+    backlog.begin_anew(100, is_same_epoch=True)
+    for revision in range(102, 130):
+        backlog.add(Change(revision, "model.changed", uuid4(), msgspec.Raw(b"{}")), None)
+    backlog.settle(111)
+    assert len(backlog) == 0
+    backlog.add(Change(112, "model.changed", uuid4(), msgspec.Raw(b"{}")), None)
+    assert backlog.has_next(111)

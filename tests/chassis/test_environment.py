@@ -115,7 +115,7 @@ def test_a_password_that_no_url_can_hold_is_refused_and_not_repeated(
 )
 def test_half_a_certificate_is_refused_by_name(given: dict[str, Path], named: str) -> None:
     with pytest.raises(ValueError, match=named):
-        BusSettings.model_validate(given).access().security()
+        BusSettings.model_validate(given).access().tls.context()
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda each: each.__module__)
@@ -130,4 +130,4 @@ def test_a_file_of_authorities_that_is_none_is_refused_by_name(tmp_path: Path) -
     (tmp_path / "ca.pem").write_text("no certificate")
 
     with pytest.raises(ValueError, match=r"MODELBUS_NATS_CA_FILE: .*ca\.pem"):
-        BusSettings(nats_ca_file=tmp_path / "ca.pem").access().security()
+        BusSettings(nats_ca_file=tmp_path / "ca.pem").access().tls.context()

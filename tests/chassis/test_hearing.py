@@ -185,6 +185,41 @@ async def test_an_outage_of_ours_parks_nothing_however_long(catalog_database: Da
     assert await parked() == []
 
 
+async def test_a_message_that_ended_who_handled_it_again_and_again_is_parked_and_not_handled_once_more(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    listener = Listener()
+    deadly = new_id()
+    # As those have left it who handled it before us, after it was told so often that it became suspect.
+    for _ in range(settling.MOST_BEGINNINGS):
+        await parking.begin(CONSUMER.durable, deadly)
+    listener.failures = [ConnectionRefusedError() for _ in range(settling.SUSPECT_DELIVERIES - 1)]
+    await tell(bus, attributes={"ce-id": str(deadly)})
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(parked)
+
+    [reason] = await parked()
+    assert "begun 3 times and never done with" in reason
+    assert listener.heard == []
+    assert await parking.begin(CONSUMER.durable, deadly) == 1
+
+
+async def test_a_message_that_waits_for_outages_to_end_was_each_time_done_with(
+    catalog_database: Database, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "retry_delay_s", lambda _tries: 0.01)
+    listener = Listener()
+    outages = settling.SUSPECT_DELIVERIES + settling.MOST_BEGINNINGS
+    listener.failures = [ConnectionRefusedError() for _ in range(outages)]
+    run = await tell(bus)
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(lambda: listener.heard == [run])
+
+    assert await parked() == []
+
+
 async def test_a_message_for_which_the_database_always_takes_too_long_is_parked_and_delays_nobody(
     catalog_database: Database, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:

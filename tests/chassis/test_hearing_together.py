@@ -18,6 +18,7 @@ from modelbus.chassis.hearing import TOGETHER, Heard, Hearing
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.loops import repeat, stop
 from modelbus.chassis.messaging import Bus
+from modelbus.chassis.settling import SUSPECT_DELIVERIES
 from modelbus.contracts.bus import CATALOG, Consumer
 from modelbus.contracts.catalog import SyncRequested
 from modelbus.contracts.envelope import Envelope
@@ -138,6 +139,26 @@ async def test_an_outage_is_nobodys_fault_and_all_come_again(catalog_database: D
         await eventually(lambda: set(listener.runs) == told)
 
     assert (await parking.list_parked(50, None)).items == []
+
+
+async def test_what_may_have_ended_who_heard_it_is_heard_alone(catalog_database: Database, bus: LocalBus) -> None:
+    listener, attached = Listener(), Hearing(CONSUMER)
+    attached.hear_together(listener.hear)
+    attached.attach(Bus(bus.url, service="catalog"), catalog_database, parking)
+    async with telling(bus) as context:
+        await tell(context)
+        subscription = await context.pull_subscribe_bind(CONSUMER.durable, stream=CONSUMER.stream.name)
+        for _ in range(SUSPECT_DELIVERIES - 1):
+            [suspect] = await subscription.fetch(1)
+            await suspect.nak()
+        [suspect] = await subscription.fetch(1)
+        run = await tell(context)
+        [other] = await subscription.fetch(1)
+
+        assert not await attached._delivered_together([suspect, other])
+        assert await attached._delivered_together([other])
+
+    assert listener.heard == [[run]]
 
 
 async def test_what_takes_the_database_too_long_together_is_heard_one_by_one(

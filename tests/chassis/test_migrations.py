@@ -15,7 +15,7 @@ from chassis.breaking import breakages
 from modelbus.chassis import migrations
 from modelbus.chassis.entry import TryAgainError, run
 from modelbus.chassis.migrations import migrate, script_directory
-from running import eventually
+from running import eventually, free_port
 from servers import Databases, FreshDatabase
 
 SERVICES = ("catalog", "sync", "integrity")
@@ -122,6 +122,36 @@ async def test_a_migration_that_others_are_in_the_way_of_gives_up_and_leaves_not
 
     assert (await state(holder, "catalog"))[0] == script_directory("modelbus.catalog").get_current_head()
     await holder.close()
+
+
+async def test_a_migration_that_is_given_up_for_a_deadlock_comes_again(
+    behind: Callable[[str], Awaitable[FreshDatabase]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "PAUSE_S", 0.02)
+    database = await behind("catalog")
+    holder = await asyncpg.connect(database.superuser())
+    # Whoever looks first for a deadlock is given up.
+    await holder.execute("SET deadlock_timeout = '60s'")
+    async with holder.transaction():
+        await lock(holder, "catalog")
+        waiting = asyncio.create_task(brought(database, "catalog"))
+        await eventually(partial(is_waiting, holder))
+        # Who has waited for longest finds the deadlock, and is given up.
+        await holder.execute("SELECT pg_advisory_xact_lock(hashtext('catalog.migrate'))")
+    await waiting
+
+    assert (await state(holder, "catalog"))[0] == script_directory("modelbus.catalog").get_current_head()
+    await holder.close()
+
+
+async def test_a_migration_waits_for_a_database_that_is_away_and_says_so_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(migrations, "PAUSE_S", 0.02)
+    url = f"postgresql://catalog@127.0.0.1:{free_port()}/modelbus"
+
+    with pytest.raises(TryAgainError, match=r"for 0\.05 s PostgreSQL could not be used.*Connect call failed"):
+        await asyncio.to_thread(migrate, "modelbus.catalog", url, "catalog", wait_s=0.05)
 
 
 async def is_waiting(connection: "asyncpg.Connection[Any]") -> bool:

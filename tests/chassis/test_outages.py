@@ -41,6 +41,7 @@ def wrapped(error: Exception) -> DBAPIError:
         wrapped(asyncpg.CannotConnectNowError("the database system is starting up")),
         wrapped(asyncpg.AdminShutdownError("terminating connection")),
         wrapped(asyncpg.TooManyConnectionsError("too many clients")),
+        wrapped(asyncpg.IdleInTransactionSessionTimeoutError("terminating connection")),
         wrapped(asyncpg.ConnectionDoesNotExistError("closed in the middle of operation")),
     ],
     ids=repr,

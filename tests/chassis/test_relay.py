@@ -7,7 +7,7 @@ import asyncpg
 import nats.js.errors
 import pytest
 import sqlalchemy as sa
-from nats.js.api import RawStreamMsg
+from nats.js.api import DiscardPolicy, RawStreamMsg
 from sqlalchemy.engine import make_url
 
 from builders import an_event
@@ -20,6 +20,7 @@ from modelbus.chassis.ids import new_id
 from modelbus.chassis.loops import stop
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.outbox import record
+from modelbus.chassis.parting import last_shared
 from modelbus.chassis.relay import Cursor, Relay, StreamMovedError
 from modelbus.contracts.bus import CATALOG, SYNC
 from modelbus.contracts.envelope import read_envelope
@@ -93,6 +94,8 @@ async def test_of_two_relays_one_leads_and_nothing_is_told_twice(catalog_databas
 async def test_a_leader_that_falls_silent_with_its_connection_open_is_followed_by_another(
     database: FreshDatabase, catalog_database: Database, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Routers must know within five seconds, telling included.
+    assert relay_module.SILENCE_MS / 1000 + relay_module.POLL_S <= 4
     monkeypatch.setattr(relay_module, "SILENCE_MS", 1500)
     url = make_url(database.url("catalog"))
     wire = Wire(free_port(), url.port or 0)
@@ -104,8 +107,8 @@ async def test_a_leader_that_falls_silent_with_its_connection_open_is_followed_b
             await wire.suffer("half-open")
             await commit(catalog_database)
             await eventually(lambda: other.is_leader and _has(bus, 1))
+    await wire.remove()  # or closing what was open would wait for an answer
     await far.close()
-    await wire.remove()
 
     assert await revisions(bus) == [1]
 
@@ -174,6 +177,29 @@ async def test_what_waits_is_shown_by_who_can_not_tell_it(catalog_database: Data
         shown = {each.name: each.samples for each in await of_relay(relay, catalog_database, outbox)()}
 
     assert [sample.value for sample in shown["modelbus_outbox_lag"]] == [2]
+
+
+async def test_a_bus_that_answers_and_acknowledges_nothing_is_told_from_one_that_is_away(
+    catalog_database: Database, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "PUBLISH_TIMEOUT_S", 0.2)
+    client = await bus.client()
+    context = client.jetstream()
+    usual = (await context.stream_info("CATALOG")).config
+    # As it is with a full disk: the stream can be asked, and of what is put on it nothing is heard.
+    await context.update_stream(usual.evolve(no_ack=True, discard=DiscardPolicy.NEW, max_bytes=1))
+    async with relaying(catalog_database, bus) as relay:
+        await commit(catalog_database)
+        await eventually(
+            lambda: _says(relay, "CATALOG takes no events: NATS acknowledges none, as when its disk is full")
+        )
+        await context.update_stream(usual)
+        await eventually(lambda: _has(bus, 1))
+        await client.close()
+
+
+async def _says(relay: Relay, reason: str) -> bool:
+    return reason in (await relay.problem() or "")
 
 
 async def test_a_wiped_bus_is_told_again_from_the_outbox(catalog_database: Database, bus: LocalBus) -> None:
@@ -246,11 +272,13 @@ async def test_a_reset_that_was_begun_and_not_told_is_not_begun_twice(
     await commit(catalog_database, 5)
     await trim(catalog_database, below=4)
     relay = Relay(catalog_database, outbox, Bus(bus.url, service="catalog"), CATALOG)
-    await relay._reconcile(Cursor(0, None, None, 0))
+    client = await bus.client()
+    await relay._reconcile(client.jetstream(), Cursor(0, None, None, 0))
     begun = await epoch(catalog_database)
 
     # The leader was killed before it told anything.
-    again = await relay._reconcile(Cursor(0, None, None, 0))
+    again = await relay._reconcile(client.jetstream(), Cursor(0, None, None, 0))
+    await client.close()
 
     assert again.revision == 3
     assert await epoch(catalog_database) == begun
@@ -273,7 +301,7 @@ async def test_a_restored_database_begins_a_new_epoch_beyond_what_was_told(
     assert [raw.subject for raw in await on_the_stream(bus)][5] == "catalog.reset"
 
 
-async def test_a_restored_database_that_has_moved_on_begins_a_new_epoch_too(
+async def test_what_a_restored_database_committed_before_anybody_looked_is_told_behind_the_reset(
     catalog_database: Database, bus: LocalBus
 ) -> None:
     async with relaying(catalog_database, bus):
@@ -282,12 +310,39 @@ async def test_a_restored_database_that_has_moved_on_begins_a_new_epoch_too(
     await restore(catalog_database, revision=2)
     # Another history reaches the numbers that were told before: 3 to 8 mean something else now.
     await commit(catalog_database, 6)
+    held = await ids(catalog_database)
 
     async with relaying(catalog_database, bus):
-        await eventually(lambda: _has(bus, 6))
+        await eventually(lambda: _has(bus, 12))
 
-    assert await revisions(bus) == [1, 2, 3, 4, 5, 9]
-    assert [raw.subject for raw in await on_the_stream(bus)][5] == "catalog.reset"
+    told = [read_envelope(raw.headers, b"") for raw in await on_the_stream(bus)]
+    assert [each.revision for each in told] == [1, 2, 3, 4, 5, *range(9, 16)]
+    assert (told[5].type, {each.epoch for each in told[5:]}) == ("catalog.reset", {await epoch(catalog_database)})
+    assert [each.id for each in told[6:]] == held[2:]
+    assert [each.id for each in told[:2]] + [each.id for each in told[5:]] == await ids(catalog_database)
+
+
+async def test_where_a_stream_and_a_restored_database_part_is_found_past_what_is_not_ours(
+    catalog_database: Database, bus: LocalBus
+) -> None:
+    client = await bus.client()
+    context = client.jetstream()
+    async with relaying(catalog_database, bus):
+        await commit(catalog_database, 2)
+        await eventually(lambda: _has(bus, 2))
+    # Where the halving looks first.
+    await context.publish("sync.requested", b"somebody else's")
+    async with relaying(catalog_database, bus):
+        await commit(catalog_database, 3)
+        await eventually(lambda: _has(bus, 6))
+    found = {}
+    for revision in (5, 4, 2, 1, 0):
+        await restore(catalog_database, revision)
+        await commit(catalog_database, 7)
+        found[revision] = await last_shared(context, "CATALOG", catalog_database, outbox)
+    await client.close()
+
+    assert found == {revision: revision for revision in found}
 
 
 async def test_an_epoch_never_sets_the_head_back(catalog_database: Database, bus: LocalBus) -> None:
@@ -312,6 +367,11 @@ async def trim(database: Database, below: int) -> None:
     """Let the outbox forget what is older than that revision, as it does after some days."""
     async with database.transaction() as session:
         await session.execute(sa.delete(outbox.rows).where(outbox.rows.c.revision < below))
+
+
+async def ids(database: Database) -> list[UUID]:
+    async with database.reading() as session:
+        return [*await session.scalars(sa.select(outbox.rows.c.id).order_by(outbox.rows.c.revision))]
 
 
 async def epoch(database: Database) -> UUID:

@@ -3,7 +3,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from modelbus.chassis.replica import GapError, Replica
+from modelbus.chassis.replica import Difference, GapError, Replica, compare_all
 from modelbus.contracts.feed import Change, Snapshot
 
 ONE, TWO = UUID(int=1), UUID(int=2)
@@ -66,3 +66,34 @@ def test_a_kind_that_no_snapshot_told_of_is_not_passed_on_as_empty() -> None:
 
     assert passed_on is not None
     assert (set(replica.lacks), set(passed_on.records)) == ({"split"}, {"model"})
+
+
+def a_credential(**fields: object) -> bytes:
+    told = {"id": str(ONE), "supplier_id": str(TWO), "name": "key", "sealed": "x", "is_active": True, "priority": 1}
+    return msgspec.json.encode({**told, "state": "ok", **fields})
+
+
+@pytest.mark.parametrize(
+    ("told", "reshaped", "other"),
+    [
+        ({}, 0, 0),
+        ({"state_since": None}, 1, 0),
+        ({"added_tomorrow": [{"of": "any shape"}]}, 1, 0),
+        ({"state_since": "2026-01-01T00:00:00Z"}, 0, 1),
+        ({"priority": 2}, 0, 1),
+        ({"priority": "first"}, 0, 1),
+    ],
+    ids=str,
+)
+def test_a_record_that_another_release_tells_with_more_fields_says_the_same(
+    told: dict[str, object], reshaped: int, other: int
+) -> None:
+    ours, theirs = {"credential": {ONE: a_credential()}}, {"credential": {ONE: a_credential(**told)}}
+
+    assert compare_all(ours, theirs) == compare_all(theirs, ours) == Difference(reshaped, other)
+
+
+def test_a_record_that_one_copy_does_not_have_differs() -> None:
+    ours, theirs = {"credential": {ONE: a_credential()}, "tag": {}}, {"credential": {TWO: a_credential()}, "tag": {}}
+
+    assert compare_all(ours, theirs) == Difference(reshaped=0, other=2)

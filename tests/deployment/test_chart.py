@@ -44,7 +44,10 @@ TLS = ("nats.caConfigMap=ca", "nats.certificateSecret=own", "nats.tlsFirst=true"
 EVERYTHING = ("ingress.enabled=true", "ingress.tlsSecret=t", "ingress.className=c", *TLS)
 
 
-@pytest.mark.parametrize("values", [(), EVERYTHING, ("networkPolicies.enabled=false", "preStopSeconds=0")])
+KEPT = ("routerState.size=2Gi", "routerState.storageClass=fast")
+
+
+@pytest.mark.parametrize("values", [(), EVERYTHING, ("networkPolicies.enabled=false", "preStopSeconds=0", *KEPT)])
 def test_kubernetes_takes_all_of_it(values: tuple[str, ...]) -> None:
     found = rendered(*values)
 
@@ -111,6 +114,22 @@ def test_every_pod_is_kept_small(chart: list[dict[str, Any]]) -> None:
             "capabilities": {"drop": ["ALL"]},
         }
         assert container["resources"]["limits"]["memory"]
+
+
+def test_routers_keep_what_was_spent_on_volumes_of_their_own_where_that_is_wanted() -> None:
+    found = rendered(*KEPT)
+    [(name, kept)] = of_kind("StatefulSet", found).items()
+    [claim] = kept["spec"]["volumeClaimTemplates"]
+    [scaled] = of_kind("HorizontalPodAutoscaler", found).values()
+    volumes = kept["spec"]["template"]["spec"]["volumes"]
+
+    assert name == "router"
+    assert name not in of_kind("Deployment", found)
+    assert kept["spec"]["serviceName"] in {each["metadata"]["name"] for each in of_kind("Service", found).values()}
+    assert (claim["metadata"]["name"], claim["spec"]["storageClassName"]) == ("state", "fast")
+    assert claim["spec"]["resources"]["requests"]["storage"] == "2Gi"
+    assert "state" not in {volume["name"] for volume in volumes}
+    assert scaled["spec"]["scaleTargetRef"]["kind"] == "StatefulSet"
 
 
 def test_a_router_gives_up_the_oldest_usage_before_its_pod_is_evicted(chart: list[dict[str, Any]]) -> None:

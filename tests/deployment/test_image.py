@@ -176,7 +176,8 @@ async def test_the_composition_comes_up_and_ends_when_it_is_told_to(composition:
         for process in served.values():
             running.callback(_end, process)
         for name in served:
-            await eventually(partial(composition.is_healthy, name), within_s=40)
+            # A process for each question, as a container engine asks: not too often.
+            await eventually(partial(composition.is_healthy, name), within_s=40, every_s=0.5)
         shown = set().union(*(_names(composition.page(name)) for name in SERVED))
 
         ended = {name: _end(process) for name, process in served.items()}

@@ -11,6 +11,7 @@ from deployment.questions import OBSERVE, OPERATIONS, asked, asked_for, base, do
 
 _SELECTOR = re.compile(r"\b(modelbus_[a-z_]+)\{([^}]*)\}")
 _GROUPED = re.compile(r"\b(?:by|group_left|on) \(([\w, ]+)\)")
+_THRESHOLD = re.compile(r"(==|[<>]=?|quantile\() ?([\d.]+)")
 OF_PROMETHEUS = {"le", "instance", "job"}
 
 
@@ -52,6 +53,19 @@ def test_each_alert_says_what_is_wrong_and_the_runbook_what_to_do(rule: dict[str
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert rule["annotations"]["summary"]
     assert f"| `{rule['alert']}` |" in OPERATIONS
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_the_page_says_when_each_alert_comes(rule: dict[str, Any]) -> None:
+    [row] = re.findall(rf"^\| `{rule['alert']}` \| (.*?; (?:for \d+ min|at once)) \| .+ \|$", OPERATIONS, re.MULTILINE)
+    when, _, lasting = row.rpartition("; ")
+
+    assert asked_for(when) == asked_for(rule["expr"])
+    assert _THRESHOLD.findall(when) == _THRESHOLD.findall(rule["expr"])
+    assert set(re.findall(r"(\d+) min", when)) == set(re.findall(r"(\d+)m\b", rule["expr"]))
+    assert lasting == (f"for {rule['for'].removesuffix('m')} min" if "for" in rule else "at once")
+    chosen = "|".join(re.findall(r'=~?"([^"]+)"', rule["expr"]))
+    assert set(re.findall(r'(?<=["`])[a-z0-9.]+(?=["`])', when)) == set(chosen.split("|")) - {""}
 
 
 def test_prometheus_asks_every_service_of_ours() -> None:

@@ -16,7 +16,8 @@ import openai
 
 from faults.backups import Backup
 from faults.ledger import Ledger
-from faults.load import Load, ask
+from faults.load import PATIENCE_S, Load, ask
+from faults.reading import Forgotten
 from faults.rig import CATALOGS, Rig
 from faults.watching import steady
 from faults.wires import Fault as Broken
@@ -26,11 +27,18 @@ from modelbus.contracts.envelope import Envelope
 from running import eventually
 
 LASTS_S = 6.0
-"""Of freezes and bad wires: longer than anybody takes silence for nothing."""
+"""Of freezes and bad wires: longer than a leader may be silent, and than routers may be without news."""
+SILENT_S = 20.0
+"""Longer than anybody believes in a NATS that says nothing: after 15 seconds clients give it up."""
+CUT_S = 35.0
+"""Longer than the kernels of both ends wait for what is not confirmed."""
+ASLEEP_S = 40.0
+"""Longer than a message may be unconfirmed (30 s): it is delivered again, and whoever wakes up confirms it late."""
 POISONED = (SYNC, USAGE, HEALTH)
 POISON = b'{"requests": []}'
 """A body that none of those events has."""
 LISTED = "openrouter"
+CHAINS, JUDGED = "/api/v1/fallback-chains", "default-chat"
 
 
 @dataclass(frozen=True)
@@ -57,13 +65,13 @@ def killed(*processes: str) -> Cause:
     return cause
 
 
-def frozen(*processes: str) -> Cause:
+def frozen(*processes: str, lasts_s: float = LASTS_S) -> Cause:
     """Stop processes in the middle of whatever they do, and let them go on later."""
 
     async def cause(scene: Scene) -> float:
         scene.rig.freeze(*processes)
         try:
-            await for_a_while()
+            await for_a_while(lasts_s)
         finally:
             scene.rig.thaw(*processes)
         return time.monotonic()
@@ -71,48 +79,14 @@ def frozen(*processes: str) -> Cause:
     return cause
 
 
-def relay_killed(service: str) -> Cause:
-    """Kill the process of a service that tells its outbox."""
+def broken(how: Broken, *servers: str, lasts_s: float = LASTS_S) -> Cause:
+    """Let the wires to servers fail."""
 
     async def cause(scene: Scene) -> float:
-        return await killed(await scene.rig.leader(service))(scene)
-
-    return cause
-
-
-async def follower_killed(scene: Scene) -> float:
-    """Kill the catalog that does not tell."""
-    return await killed(*await _followers(scene.rig, "catalog"))(scene)
-
-
-async def follower_frozen(scene: Scene) -> float:
-    """Freeze it."""
-    return await frozen(*await _followers(scene.rig, "catalog"))(scene)
-
-
-def relay_frozen(service: str) -> Cause:
-    """Freeze the process of a service that tells its outbox until the other one tells, and then some."""
-
-    async def cause(scene: Scene) -> float:
-        leader, [other] = await scene.rig.leader(service), await _followers(scene.rig, service)
-        scene.rig.freeze(leader)
+        for each in servers:
+            await scene.rig.strike(each, how)
         try:
-            await _has_taken_over(scene.rig, other)
-        finally:
-            scene.rig.thaw(leader)
-        return time.monotonic()
-
-    return cause
-
-
-def relay_cut_off(service: str) -> Cause:
-    """Have the wire between PostgreSQL and the process that tells lose everything, until the other one tells."""
-
-    async def cause(scene: Scene) -> float:
-        [other] = await _followers(scene.rig, service)
-        await scene.rig.wires[service, "postgres"].suffer("half-open")
-        try:
-            await _has_taken_over(scene.rig, other)
+            await for_a_while(lasts_s)
         finally:
             await scene.rig.mend()
         return time.monotonic()
@@ -120,27 +94,52 @@ def relay_cut_off(service: str) -> Cause:
     return cause
 
 
-def broken(server: str, how: Broken) -> Cause:
-    """Let the wires to a server fail."""
+def unjudged(how: Broken) -> Cause:
+    """Let the wires to integrity fail, and change all the while what it is to judge: that is saved, judged or not."""
 
     async def cause(scene: Scene) -> float:
-        await scene.rig.strike(server, how)
+        until = time.monotonic() + LASTS_S
+        await scene.rig.strike("integrity", how)
         try:
-            await for_a_while()
+            while time.monotonic() < until:
+                for catalog in CATALOGS:
+                    await _is_judged(scene.rig.http(catalog))
         finally:
             await scene.rig.mend()
-        return time.monotonic()
+        over = time.monotonic()
+        for catalog in CATALOGS:
+            await eventually(partial(_is_judged, scene.rig.http(catalog)))
+        return over
 
     return cause
 
 
-async def wiped(scene: Scene) -> float:
-    """Have NATS lose everything that it stored."""
-    rig, before, began = scene.rig, scene.rig.endpoints["pids"]["nats"], time.monotonic()
-    rig.signal("nats", signal.SIGKILL)
-    shutil.rmtree(rig.home / "nats" / "jetstream")
-    await eventually(lambda: rig.endpoints["pids"]["nats"] != before, within_s=30)
-    return began
+async def _is_judged(catalog: httpx.AsyncClient) -> bool:
+    chains = (await catalog.get(CHAINS, timeout=PATIENCE_S)).json()["items"]
+    path = next(f"{CHAINS}/{each['id']}" for each in chains if each["name"] == JUDGED)
+    change = {"description": new_id().hex}
+    answer = await catalog.patch(path, json=change, params={"check": "true"}, timeout=PATIENCE_S)
+    assert answer.status_code == httpx.codes.OK, answer.text
+    told: dict[str, Any] = answer.json()
+    assert told["description"] == change["description"]
+    return bool(told["check"]["state"] == "checked")
+
+
+def wiped(*nodes: str) -> Cause:
+    """Have nodes of NATS lose everything that they stored."""
+
+    async def cause(scene: Scene) -> float:
+        rig, before, began = scene.rig, scene.rig.endpoints["pids"], time.monotonic()
+        for each in nodes:
+            rig.signal(each, signal.SIGKILL)
+        # Moved at once, as the launcher starts them again soon: one that kept its own would give it back to the others.
+        lost = [(rig.home / each / "jetstream").rename(rig.home / each / new_id().hex) for each in nodes]
+        await eventually(lambda: all(rig.endpoints["pids"][each] != before[each] for each in nodes), within_s=30)
+        for directory in lost:
+            await asyncio.to_thread(shutil.rmtree, directory)
+        return began
+
+    return cause
 
 
 def consumers_deleted(*hearers: str) -> Cause:
@@ -184,26 +183,31 @@ async def configuration_restored(scene: Scene) -> float:
     document = await catalog.get("/api/v1/export", params={"secrets": "master"}, timeout=60)
     assert document.status_code == httpx.codes.OK, document.text
     await steady(scene.load)
-    answer = await catalog.post("/api/v1/restore", content=document.content, params={"replace": "true"}, timeout=60)
-    assert answer.is_success, answer.text
+
+    async def is_restored() -> bool:
+        answer = await catalog.post("/api/v1/restore", content=document.content, params={"replace": "true"}, timeout=60)
+        # It wants all tables at once, and may have to give way to who holds some.
+        assert answer.is_success or answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, answer.text
+        return answer.is_success
+
+    await eventually(is_restored, within_s=60)
     scene.load.forget()
-    scene.ledger.is_restored = True
     return time.monotonic()
 
 
 async def database_restored(scene: Scene) -> float:
     """Put a backup of PostgreSQL in place of what it holds now."""
-    epoch = (await scene.ledger.head())["epoch"]
+    epoch, since = (await scene.ledger.head())["epoch"], datetime.now(UTC)
     backup = await asyncio.to_thread(Backup.of, scene.rig.home, scene.rig.endpoints["postgres"])
     await steady(scene.load)
     before, began = scene.rig.endpoints["pids"]["postgres"], time.monotonic()
     backup.put_in_place(before)
-    scene.ledger.is_restored = True
+    scene.ledger.forgotten = Forgotten(since, datetime.now(UTC))
     await eventually(lambda: scene.rig.endpoints["pids"]["postgres"] != before, within_s=30)
     await eventually(lambda: _is_in_another_epoch(scene.ledger, epoch), within_s=60)
     for teller in ("sync", "integrity"):
         await eventually(partial(scene.rig.leads, teller), within_s=60)
-    # What was committed before a relay had noticed is not told as an event, runs of sync among it.
+    # What was committed before the relays had noticed has other revisions since.
     await steady(scene.load)
     scene.load.forget()
     return began
@@ -259,16 +263,6 @@ async def _is_in_another_epoch(ledger: Ledger, epoch: str) -> bool:
         return bool((await ledger.head())["epoch"] != epoch)
     except httpx.HTTPError as error:
         raise OSError(repr(error)) from error
-
-
-async def _followers(rig: Rig, service: str) -> list[str]:
-    leader = await rig.leader(service)
-    return [each for each in rig.like(service) if each != leader]
-
-
-async def _has_taken_over(rig: Rig, other: str) -> None:
-    await eventually(lambda: rig.leads(other), within_s=45)
-    await for_a_while(2.0)
 
 
 async def _answers(client: openai.AsyncOpenAI) -> bool:

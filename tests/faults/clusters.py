@@ -1,16 +1,12 @@
-"""Faults of three NATS nodes: one of them, or most of them, and the ways between them."""
+"""Faults of three NATS nodes: one of them, most or all of them, and the ways between them."""
 
-import asyncio
-import shutil
-import signal
 import time
 from collections.abc import Awaitable, Callable
 
 from faults import causing
-from faults.causing import Cause, Scene, for_a_while
+from faults.causing import LASTS_S, Cause, Scene, for_a_while
 from faults.rig import NODES, Rig
 from faults.wires import Fault as Broken
-from running import eventually
 
 APART_S = 12.0
 """So long a node is alone: the others notice after four to nine seconds, and elect another leader."""
@@ -38,6 +34,11 @@ async def most(rig: Rig) -> tuple[str, ...]:
     return (*await leading(rig), *await following(rig))
 
 
+async def every(_rig: Rig) -> tuple[str, ...]:
+    """Choose all."""
+    return NODES
+
+
 def killed(choose: Choice) -> Cause:
     """Kill nodes."""
 
@@ -47,23 +48,22 @@ def killed(choose: Choice) -> Cause:
     return cause
 
 
-def frozen(choose: Choice) -> Cause:
+def frozen(choose: Choice, *, lasts_s: float = LASTS_S) -> Cause:
     """Freeze nodes."""
 
     async def cause(scene: Scene) -> float:
-        return await causing.frozen(*await choose(scene.rig))(scene)
+        return await causing.frozen(*await choose(scene.rig), lasts_s=lasts_s)(scene)
 
     return cause
 
 
-async def wiped(scene: Scene) -> float:
-    """Kill the node that leads, and have it lose everything that it stored: the others have it all."""
-    rig, [node], began = scene.rig, await leading(scene.rig), time.monotonic()
-    before = rig.endpoints["pids"][node]
-    rig.signal(node, signal.SIGKILL)
-    await asyncio.to_thread(shutil.rmtree, rig.home / node / "jetstream")
-    await eventually(lambda: rig.endpoints["pids"][node] != before, within_s=30)
-    return began
+def wiped(choose: Choice) -> Cause:
+    """Have nodes lose everything that they stored: what others have they get back."""
+
+    async def cause(scene: Scene) -> float:
+        return await causing.wiped(*await choose(scene.rig))(scene)
+
+    return cause
 
 
 def cut_off(how: Broken) -> Cause:

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 from modelbus.launcher import backoff, launch
 from modelbus.launcher.__main__ import main
+from modelbus.launcher.asking import answers
 from modelbus.launcher.home import Home
 from modelbus.launcher.nats import NatsServer
 from modelbus.launcher.ports import LOOPBACK
-from modelbus.launcher.services import Line, Service, answers
+from modelbus.launcher.services import Line, Service
 
 PLAN = "FAULTS_PLAN"
 
@@ -59,9 +60,10 @@ class WiredLine(Line):
 
     def _wired(self, name: str, known: dict[str, str]) -> dict[str, str]:
         wired = dict(known)
-        for server, port in self.plan["wires"].get(name, {}).items():
+        for server, ports in self.plan["wires"].get(name, {}).items():
             variable = "MODELBUS_DATABASE_URL" if server == "postgres" else f"MODELBUS_{server.upper()}_URL"
-            wired[variable] = known[variable].replace(f":{urlsplit(known[variable]).port}", f":{port}")
+            ways = zip(known[variable].split(","), ports, strict=True)
+            wired[variable] = ",".join(url.replace(f":{urlsplit(url).port}", f":{port}") for url, port in ways)
         return wired
 
 
@@ -84,17 +86,16 @@ class Node(NatsServer):
         routes = [f"nats://{LOOPBACK}:{port}" for port in (mine["routes"], *mine["ways"])]
         written = self._configuration.read_text().replace("server_name: modelbus", f"server_name: {self.name}")
         self._configuration.write_text(
-            f'{written}http: "{LOOPBACK}:{mine["monitor"]}"\n'
-            f'cluster {{ name: modelbus, listen: "{LOOPBACK}:{mine["routes"]}", routes: {json.dumps(routes)}, '
+            f'{written}cluster {{ name: modelbus, listen: "{LOOPBACK}:{mine["routes"]}", routes: {json.dumps(routes)}, '
             # Nodes tell one another where the others are: nobody listens there, so each goes by its own wires.
-            f'advertise: "{LOOPBACK}:1" }}\n'
+            # Clients are told of none, for the same reason.
+            f'advertise: "{LOOPBACK}:1", no_advertise: true }}\n'
         )
 
     @override
     def is_ready(self) -> bool:
         # The first of them can't be ready alone.
-        monitor = f"http://{LOOPBACK}:{self.plan['nodes'][self._number - 1]['monitor']}/healthz"
-        return super().is_ready() and (self._number == 1 or answers(monitor))
+        return super().is_ready() and (self._number == 1 or answers(self.health_url))
 
 
 class FaultyLaunch(launch.Launch):

@@ -12,10 +12,11 @@ import httpx
 import nats.errors
 from nats.aio.client import Client
 
+from faults.copies import check_copies
 from faults.finding import check_recomputed, check_told_once
 from faults.load import Load
-from faults.reading import SETTLED_WITHIN_S, Reading, check_told
-from faults.rig import ROUTERS, Rig
+from faults.reading import SETTLED_WITHIN_S, Forgotten, Reading, check_told
+from faults.rig import Rig
 from faults.spending import Spending
 from modelbus.contracts.bus import CATALOG, INTEGRITY, INTEGRITY_HEARS_CATALOG, SYNC, Stream
 from running import eventually
@@ -31,11 +32,12 @@ class Ledger:
         self._context = client.jetstream()
         self._told = {stream.name: Reading(stream) for stream in (CATALOG, SYNC, INTEGRITY)}
         self.spending = Spending()
-        self.is_restored = False
+        self._parked: Counter[str] = Counter()
+        self.forgotten: Forgotten | None = None
         """The database was brought back to an earlier state: what was told after that state is not in it."""
 
     async def settle(self, load: Load, parked: Counter[str] | None = None) -> None:
-        """Wait until nothing is under way, and check everything; `parked` is what must wait for an administrator.
+        """Wait until nothing is under way, and check everything; `parked` must wait for an administrator besides.
 
         Raises:
             AssertionError: something is lost, told twice or differs.
@@ -44,19 +46,20 @@ class Ledger:
         await self._check_told(CATALOG)
         assert [synced for synced, count in Counter(self.synced()).items() if count > 1] == []
         await self._check_changes(load)
-        await self._check_copies()
+        await check_copies(self._rig)
         await self._check_findings()
         await self._check_told(INTEGRITY)
-        if not self.is_restored:
-            await check_told_once(self._told[INTEGRITY.name].messages, self._fetch)
+        await check_told_once(self._told[INTEGRITY.name].messages, self._fetch, forgotten=self.forgotten)
         await self._check_told(SYNC)
-        assert await self.parked() == (parked or Counter())
+        # It stays, as a consumer that is created anew hears it again: it must not be parked twice.
+        self._parked += parked or Counter()
+        assert await self.parked() == self._parked
         answered = {request_id for calls in load.calls.values() for request_id in calls.ids}
-        await self.spending.check(self._context, self._fetch, answered, is_restored=self.is_restored)
+        await self.spending.check(self._context, self._fetch, answered, forgotten=self.forgotten)
 
     async def _check_told(self, stream: Stream) -> None:
         """What a service has committed is what its stream holds."""
-        await check_told(self._told[stream.name], self._context, self._fetch, is_restored=self.is_restored)
+        await check_told(self._told[stream.name], self._context, self._fetch, forgotten=self.forgotten)
 
     async def head(self) -> dict[str, Any]:
         """Answer where the truth stands."""
@@ -65,7 +68,7 @@ class Ledger:
 
     async def parked(self) -> Counter[str]:
         """Count the messages that wait for an administrator, by consumer."""
-        pages = [(await self._rig.http(each).get("/api/v1/parked")).json()["items"] for each in PARKING]
+        pages = [(await self._rig.http(each).get("/api/v1/parked?limit=200")).json()["items"] for each in PARKING]
         return Counter(each["consumer"] for page in pages for each in page)
 
     async def _check_changes(self, load: Load) -> None:
@@ -81,34 +84,6 @@ class Ledger:
         broken = f"SELECT is_enabled FROM catalog.sources WHERE id = '{load.broken.source_id}'"
         [(is_enabled,)] = await self._fetch(broken)
         assert is_enabled in {load.broken.confirmed, *load.broken.unknown}
-
-    async def _check_copies(self) -> None:
-        """Every router's copy, and sync's, is the truth of the head."""
-
-        async def routers_are_true() -> bool:
-            head = await self.head()
-            for router in ROUTERS:
-                cache = (await self._rig.http(router).get("/api/v1/cache")).json()
-                assert cache["alarms"] == 0
-                assert (cache["epoch"], cache["revision"]) == (head["epoch"], head["revision"])
-                assert not cache["is_stale"]
-                _assert_equal(cache["digests"], head["digests"])
-            return True
-
-        async def sync_is_true() -> bool:
-            head, kept = await self.head(), self._kept_by_sync()
-            assert (kept["epoch"], kept["revision"]) == (head["epoch"], head["revision"])
-            _assert_equal(kept["digests"], head["digests"])
-            return True
-
-        await eventually(routers_are_true, within_s=SETTLED_WITHIN_S)
-        await eventually(sync_is_true, within_s=SETTLED_WITHIN_S)
-
-    def _kept_by_sync(self) -> dict[str, Any]:
-        # Sync shows its copy nowhere but in what it keeps for its next start.
-        kept = (self._rig.home / "state" / "sync" / "catalog.json").read_bytes()
-        found: dict[str, Any] = json.loads(kept.partition(b"\n")[2])
-        return found
 
     async def _check_runs(self, load: Load) -> None:
         """Every run that was promised ends."""
@@ -155,12 +130,6 @@ class Ledger:
             return rows
         finally:
             await connection.close()
-
-
-def _assert_equal(copied: dict[str, str], true: dict[str, str]) -> None:
-    """Compare by kind; a follower holds the kinds that it needs."""
-    assert copied
-    assert copied == {kind: true[kind] for kind in copied}
 
 
 @asynccontextmanager

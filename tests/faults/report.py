@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from math import inf
 from pathlib import Path
 from textwrap import fill
 
@@ -38,7 +39,7 @@ def table(old: str, trials: Iterable[Seen]) -> str:
 
 def _missed(shown: Iterable[tuple[Fault, str]]) -> str:
     seen = [(fault, float(_cells(line)[STALENESS].removesuffix(" s"))) for fault, line in shown]
-    missed = [f"{fault.name} ({worst:.1f} s)" for fault, worst in seen if worst > fault.promised_s]
+    missed = [f"{fault.name} ({worst:.1f} s)" for fault, worst in seen if worst > (fault.promised_s or inf)]
     return fill(f"Promised and missed: {'; '.join(missed) or 'none'}.", WIDTH)
 
 
@@ -55,7 +56,7 @@ def _line(seen: Seen) -> str:
         str(seen.commits),
         str(seen.refused_writes),
         f"{seen.worst_s:.1f} s",
-        f"{seen.fault.promised_s:.0f} s",
+        "-" if seen.fault.promised_s is None else f"{seen.fault.promised_s:.0f} s",
         f"{seen.recovered_s:.1f} s",
     )
     return f"| {' | '.join(cells)} |"

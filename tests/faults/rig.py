@@ -1,14 +1,15 @@
 """The whole system with a second catalog and a second router, and wires that can fail between some of it.
 
-`catalog`, `router`, NATS and PostgreSQL reach one another as `make up` has it, but both catalogs reach sync by wires.
-`catalog-2`, `router-2`, `sync` and `integrity` reach servers and catalog by wires. In `pairs` there are a second sync
-and a second integrity, wired nowhere. Of three NATS nodes only the ways between them are wires.
+`catalog`, `router`, NATS and PostgreSQL reach one another as `make up` has it, but both catalogs reach sync and
+integrity by wires. `catalog-2`, `router-2`, `sync` and `integrity` reach servers and catalog by wires, and callers
+`router-2`. In `pairs` there are a second sync and a second integrity, wired nowhere. Each of three NATS nodes is
+reached by wires of its own, by those services and by the other nodes.
 """
 
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -34,13 +35,20 @@ REPLICAS = {"catalog-2": "catalog", "router-2": "router"}
 PAIRS = {"sync-2": "sync", "integrity-2": "integrity"}
 NODES = ("nats", "nats-2", "nats-3")
 _WIRED = {
-    "catalog": ("sync",),
-    "catalog-2": ("nats", "postgres", "sync"),
+    "catalog": ("sync", "integrity"),
+    "catalog-2": ("nats", "postgres", "sync", "integrity"),
     "router-2": ("nats", "catalog-2"),
     "sync": ("nats", "postgres", "catalog"),
     "integrity": ("nats", "postgres", "catalog"),
+    "callers": ("router-2",),
 }
 """Whose ways lead over wires, and where to."""
+
+type Wires = dict[tuple[str, str], Wire]
+"""By who connects, and where."""
+
+METRICS_EVERY_S = 0.2
+"""Between two looks at all figures of a service, which are many."""
 
 type Shape = Literal["one node", "pairs", "three nodes"]
 """Of how much a rig consists."""
@@ -50,7 +58,7 @@ type Shape = Literal["one node", "pairs", "three nodes"]
 class Rig(System):
     """A running system whose processes and wires can be made to fail."""
 
-    wires: dict[tuple[str, str], Wire] = field(default_factory=dict)
+    wires: Wires = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     _kept: dict[str, httpx.AsyncClient] = field(default_factory=dict)
 
@@ -70,8 +78,13 @@ class Rig(System):
 
     def caller(self, router: str) -> openai.AsyncOpenAI:
         """Answer the official client of a router; it does not retry, so that each failure shows."""
-        url = str(self.http(router).base_url).rstrip("/") + "/v1"
-        return openai.AsyncOpenAI(base_url=url, api_key=self.endpoints["access_key"], max_retries=0, timeout=30)
+        way, url = self.wires.get(("callers", router)), self.http(router).base_url
+        return openai.AsyncOpenAI(
+            base_url=str(url.copy_with(port=way.port if way else url.port, path="/v1")),
+            api_key=self.endpoints["access_key"],
+            max_retries=0,
+            timeout=30,
+        )
 
     @asynccontextmanager
     async def bus(self) -> AsyncIterator[Client]:
@@ -129,12 +142,12 @@ class Rig(System):
             await wire.mend()
 
     def wires_to(self, server: str) -> list[Wire]:
-        """Answer the wires that lead to a server; the catalog's replica counts as the catalog."""
-        return [wire for (_, end), wire in self.wires.items() if REPLICAS.get(end, end) == server]
+        """Answer the wires on which a server is reached; replicas count as what they replicate, and nodes as NATS."""
+        return [wire for (by, end), wire in self.wires.items() if by not in NODES and end.partition("-")[0] == server]
 
     def wires_of(self, node: str) -> list[Wire]:
         """Answer the wires between one NATS node and the others, in both directions."""
-        return [wire for ends, wire in self.wires.items() if node in ends]
+        return [wire for ends, wire in self.wires.items() if node in ends and ends[0] in NODES]
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -162,7 +175,7 @@ class Rig(System):
                     return each
             return None
 
-        leader: str = await eventually(found, within_s=40)
+        leader: str = await eventually(found, within_s=40, every_s=METRICS_EVERY_S)
         return leader
 
     async def let_lead(self, process: str) -> None:
@@ -196,15 +209,17 @@ async def rig(directory: Path, shape: Shape = "one node", **environment: str) ->
     replicas = {**REPLICAS, **PAIRS} if shape == "pairs" else REPLICAS
     ports = {name: free_port() for name in replicas}
     cluster = _cluster(known, nodes)
-    wires = _wires_between(cluster) if nodes else _wires(known, ports)
+    wires = _wires(known, ports, {name: each["port"] for name, each in cluster.items()})
+    between = _wires_between(cluster)
     known[PLAN] = json.dumps(
         {
             "replicas": {name: {"like": like, "port": ports[name]} for name, like in replicas.items()},
-            "wires": {} if nodes else _laid(wires),
-            "nodes": [{**cluster[name], "ways": _ways(name, wires)} for name in nodes],
+            "wires": _laid(wires),
+            "nodes": [{**cluster[name], "ways": _ways(name, between)} for name in nodes],
         }
     )
     async with AsyncExitStack() as stack:
+        wires |= between
         for wire in wires.values():
             await wire.mend()
             stack.push_async_callback(wire.remove)
@@ -214,35 +229,34 @@ async def rig(directory: Path, shape: Shape = "one node", **environment: str) ->
         yield running
 
 
-def _wires(known: dict[str, str], ports: dict[str, int]) -> dict[tuple[str, str], Wire]:
-    def port_of(server: str) -> int:
-        return ports.get(server) or int(known[f"MODELBUS_{server.upper()}_PORT"])
+def _wires(known: Mapping[str, str], ports: Mapping[str, int], nodes: Mapping[str, int]) -> Wires:
+    def ends(server: str) -> Mapping[str, int]:
+        if server == "nats" and nodes:
+            return nodes
+        return {server: ports.get(server) or int(known[f"MODELBUS_{server.upper()}_PORT"])}
 
-    ends = [(client, server) for client, servers in _WIRED.items() for server in servers]
-    return {(client, server): Wire(free_port(), port_of(server)) for client, server in ends}
+    wired = [(client, server) for client, servers in _WIRED.items() for server in servers]
+    return {(client, end): Wire(free_port(), port) for client, server in wired for end, port in ends(server).items()}
 
 
-def _laid(wires: dict[tuple[str, str], Wire]) -> dict[str, dict[str, int]]:
-    """Answer by client where it finds each server."""
-    laid: dict[str, dict[str, int]] = {}
-    for (client, server), wire in wires.items():
-        laid.setdefault(client, {})[REPLICAS.get(server, server)] = wire.port
+def _laid(wires: Wires) -> dict[str, dict[str, list[int]]]:
+    """Answer by client where it finds each server, of NATS each node."""
+    laid: dict[str, dict[str, list[int]]] = {}
+    for (client, end), wire in wires.items():
+        laid.setdefault(client, {}).setdefault(end.partition("-")[0], []).append(wire.port)
     return laid
 
 
 def _cluster(known: dict[str, str], nodes: Collection[str]) -> dict[str, dict[str, int]]:
-    """Answer by node on which ports it listens: for clients, for other nodes, and for who looks after it."""
+    """Answer by node on which ports it listens: for clients, and for other nodes."""
     first = int(known["MODELBUS_NATS_PORT"])
-    return {
-        name: {"port": first if name == "nats" else free_port(), "routes": free_port(), "monitor": free_port()}
-        for name in nodes
-    }
+    return {name: {"port": first if name == "nats" else free_port(), "routes": free_port()} for name in nodes}
 
 
-def _wires_between(cluster: dict[str, dict[str, int]]) -> dict[tuple[str, str], Wire]:
+def _wires_between(cluster: dict[str, dict[str, int]]) -> Wires:
     return {pair: Wire(free_port(), cluster[pair[1]]["routes"]) for pair in permutations(cluster, 2)}
 
 
-def _ways(node: str, wires: dict[tuple[str, str], Wire]) -> list[int]:
+def _ways(node: str, wires: Wires) -> list[int]:
     """Answer where a node finds the others."""
     return [wire.port for (client, _), wire in wires.items() if client == node]

@@ -4,19 +4,23 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
-from faults.reading import SETTLED_WITHIN_S, Fetch, Reading
+from faults.reading import SETTLED_WITHIN_S, Fetch, Forgotten, Reading
 from modelbus.contracts.bus import USAGE
 from running import eventually
 
 EVERYTHING = UUID(int=0)
 """Under which integrity counts all requests."""
+TOLD_AGAIN = timedelta(seconds=55)
+"""A stream that is made anew is told again what routers told in the last minute; a moment passes until they know."""
+HEARD_WITHIN = timedelta(seconds=5)
+"""So long after it was told usage may be counted, and so be forgotten by a backup that was begun meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,9 @@ class Batch:
     """What one event tells of."""
 
     requests: list[dict[str, Any]]
+    router: str
+    run: str
+    """The process of the router."""
 
     @property
     def ids(self) -> list[str]:
@@ -51,15 +58,26 @@ class Spending:
 
     def __init__(self) -> None:
         self._reading = Reading(USAGE)
+        self._read: dict[tuple[datetime | None, int | None], tuple[UUID, Batch] | None] = {}
+        """What each message says, by its stream and number: after an hour it takes a second to read all of them."""
         self._heard: dict[UUID, tuple[datetime, Batch]] = {}
-        """Heard as they were told, and when: only of a stream that was lost since is that all there is."""
+        """Heard as they were told, and when first: only of a stream that was lost since is that all there is."""
+        self._routers: dict[str, str] = {}
+        """The router of each run, in the order in which the runs were first heard of."""
 
     async def hear(self, message: Msg) -> None:
         """Note a batch in the moment in which it is told."""
-        if batch := _read(message.headers, message.data):
-            self._heard.setdefault(batch[0], (datetime.now(UTC), batch[1]))
+        self.note(message, datetime.now(UTC))
 
-    async def check(self, context: JetStreamContext, fetch: Fetch, answered: set[str], *, is_restored: bool) -> None:
+    def note(self, message: Msg, at: datetime) -> None:
+        """Note a batch that was told at that time."""
+        if batch := _read(message.headers, message.data):
+            self._heard.setdefault(batch[0], (at, batch[1]))
+            self._routers.setdefault(batch[1].run, batch[1].router)
+
+    async def check(
+        self, context: JetStreamContext, fetch: Fetch, answered: set[str], *, forgotten: Forgotten | None = None
+    ) -> None:
         """Find each answered request told exactly once, and each batch counted once by whoever counts.
 
         Raises:
@@ -68,8 +86,11 @@ class Spending:
 
         async def is_complete() -> bool:
             await self._reading.go_on(context)
-            missing = answered - set(_ids(self._kept().values()))
+            kept = self._kept()
+            missing = answered - set(_ids(kept.values()))
             assert not missing, missing
+            untold = set(self._heard) - set(kept)
+            assert not untold, untold
             return True
 
         await eventually(is_complete, within_s=SETTLED_WITHIN_S)
@@ -77,30 +98,48 @@ class Spending:
         assert {each: times for each, times in told.items() if times > 1} == {}
 
         async def is_counted() -> bool:
-            await self._check_counted(fetch, is_restored=is_restored)
+            await self._check_counted(fetch, forgotten)
             return True
 
         await eventually(is_counted, within_s=SETTLED_WITHIN_S)
 
     def _held(self) -> dict[UUID, Batch]:
         """Answer what the stream holds."""
-        return dict(batch for each in self._reading.messages if (batch := _read(each.headers, each.data or b"")))
+        created = self._reading.created
+        for each in self._reading.messages:
+            if (created, each.seq) not in self._read:
+                self._read[created, each.seq] = _read(each.headers, each.data or b"")
+        return dict(batch for each in self._reading.messages if (batch := self._read[created, each.seq]))
 
     def _kept(self) -> dict[UUID, Batch]:
-        """Answer that, and what was told before the stream was there: a stream that was lost has held it."""
+        """Answer that, and what a stream before it has held and nobody can tell again."""
         created = self._reading.created
         assert created is not None
-        lost = {event_id: batch for event_id, (at, batch) in self._heard.items() if at < created}
+        # Of each router the run that it told of last; the others were killed, and remember nothing.
+        living = {router: run for run, router in self._routers.items()}.values()
+        lost = {
+            event_id: batch
+            for event_id, (at, batch) in self._heard.items()
+            if at < created and (at < created - TOLD_AGAIN or batch.run not in living)
+        }
         return lost | self._held()
 
-    async def _check_counted(self, fetch: Fetch, *, is_restored: bool) -> None:
+    def _forgotten(self, forgotten: Forgotten | None) -> set[UUID]:
+        """Answer which batches a restored database has forgotten, whose consumers will not hear them again."""
+        if forgotten is None:
+            return set()
+        since, until = forgotten.since - HEARD_WITHIN, forgotten.until
+        told = ((each.time, each.headers or {}) for each in self._reading.messages)
+        return {UUID(headers["ce-id"]) for at, headers in told if at and since < at < until}
+
+    async def _check_counted(self, fetch: Fetch, forgotten: Forgotten | None) -> None:
         """Compare what was counted with the batches that were heard; all that the stream holds must have been."""
+        held = self._held()
+        known = {event_id: batch for event_id, (_, batch) in self._heard.items()} | held
         for service, query, count in _COUNTS:
             heard = {row[0] for row in await fetch(f"SELECT event_id FROM {service}.heard_usage")}
-            # A database that was restored has forgotten batches that its consumers will not hear again.
-            unheard = set() if is_restored else set(self._held()) - heard
+            unheard = set(held) - heard - self._forgotten(forgotten)
             assert not unheard, (service, unheard)
-            known = {event_id: batch for event_id, (_, batch) in self._heard.items()} | self._held()
             assert heard <= set(known), (service, heard - set(known))
             expected = Counter(each for event_id in heard for each in count(known[event_id]))
             counted = {row[0]: int(row[1]) for row in await fetch(query)}
@@ -120,5 +159,7 @@ def _ids(batches: Iterable[Batch]) -> Iterator[str]:
 
 def _read(headers: Mapping[str, str] | None, body: bytes) -> tuple[UUID, Batch] | None:
     """Read a batch; None for one of which nobody can read anything."""
-    requests = json.loads(body)["requests"]
-    return (UUID((headers or {})["ce-id"]), Batch(requests)) if requests else None
+    told = json.loads(body)
+    if not told["requests"]:
+        return None
+    return UUID((headers or {})["ce-id"]), Batch(told["requests"], told["router_id"], told["run_id"])

@@ -1,9 +1,10 @@
 """Processes die and freeze, wires break, servers forget: nothing is lost or told twice, and callers are served.
 
-All of it takes a quarter of an hour: `make faults`. Whenever tests run, the soak causes as many as it has time for.
+All of it takes 25 minutes: `make faults`. Whenever tests run, the soak causes as many as it has time for.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +18,7 @@ pytestmark = [
     pytest.mark.system,
     # The client of NATS drops a connection, without closing it, that a server ends while they greet.
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="it takes a quarter of an hour: make faults"),
+    pytest.mark.skipif(os.environ.get("FAULTS") != "all", reason="it takes 25 minutes: make faults"),
 ]
 
 
@@ -32,6 +33,8 @@ def trials() -> Iterator[list[Seen]]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
 async def test_nothing_is_lost_and_callers_are_served(stage: Stage, trials: list[Seen], fault: Fault) -> None:
+    if fault.is_long and sys.platform != "linux":
+        pytest.skip("Linux alone can cut wires")
     rig, ledger = await stage.on(fault.shape)
 
     trials.append(await trial(rig, ledger, fault))

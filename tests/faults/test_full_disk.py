@@ -15,6 +15,7 @@ import pytest
 from nats.js.api import DiscardPolicy
 
 from faults.disks import only_read, small_disk
+from launcher.tending import tended
 from modelbus.contracts.bus import CATALOG
 from modelbus.launcher.errors import HomeNotWritableError
 from running import eventually
@@ -62,6 +63,9 @@ FULL_TABLE = """
     CREATE TRIGGER is_full BEFORE INSERT ON catalog.models EXECUTE FUNCTION catalog.full()
 """
 """As a table answers that can't grow."""
+LARGE = uuid4().hex * 300
+"""More than what a file may still have room for, on a full disk, in its last page."""
+UNACKNOWLEDGED = "the stream CATALOG takes no events: NATS acknowledges none, as when its disk is full"
 READS = "ALTER SYSTEM SET default_transaction_read_only = on"
 WRITES = "ALTER SYSTEM RESET default_transaction_read_only"
 
@@ -139,23 +143,24 @@ async def test_what_can_not_be_told_or_stored_on_full_disks_is_told_and_stored_w
 ) -> None:
     home = public_directory / f"disks-{uuid4().hex[:8]}"
     home.mkdir(mode=0o755)
-    with small_disk(home / "postgres", "160m") as stored, small_disk(home / "nats", "16m") as told:
+    with small_disk(home / "postgres", "160m") as stored, small_disk(home / "nats", "32m") as told:
         installation = await Installation.made(home)
-        async with a_catalog(installation, tmp_path) as lineup:
-            await all_told(lineup)
-            told.fill()
-            made = {(await change(lineup)).json()["name"]}
-            await eventually(partial(lacks, lineup, "relay", "the stream CATALOG takes no events"), within_s=20)
-            stored.fill()
-            made |= await fill_up(lineup)
-            assert await lacks(lineup, "database", "PostgreSQL takes no changes: its disk is full")
-            stored.free()
-            told.free()
-            # NATS gives a stream up that it could not write, until it is started again.
-            await asyncio.to_thread(installation.nats.restart)
+        async with lined_up(installation, tmp_path) as lineup:
+            await lineup.start("postgres")
+            with tended(tmp_path, installation.nats):
+                await lineup.start("catalog")
+                await all_told(lineup)
+                told.fill()
+                made = {(await change(lineup, description=LARGE)).json()["name"]}
+                await eventually(partial(lacks, lineup, "relay", UNACKNOWLEDGED), within_s=40)
+                stored.fill()
+                made |= await fill_up(lineup)
+                assert await lacks(lineup, "database", "PostgreSQL takes no changes: its disk is full")
+                stored.free()
+                told.free()
 
-            await all_told(lineup)
-            stored_names = await names(installation)
+                await all_told(lineup)
+                stored_names = await names(installation)
 
     assert made <= stored_names
     assert lineup.processes["catalog"].exitcode == 0
@@ -167,7 +172,7 @@ async def fill_up(lineup: Lineup) -> set[str]:
     while refused < 5:
         name = f"disk/{uuid4().hex}"
         answer = await lineup.send(
-            "POST", "catalog", "/api/v1/models", json={"name": name, "description": uuid4().hex * 300}, timeout=30
+            "POST", "catalog", "/api/v1/models", json={"name": name, "description": LARGE}, timeout=30
         )
         if answer.status_code == httpx.codes.CREATED:
             made.add(name)

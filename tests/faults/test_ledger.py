@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,14 +11,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import RawStreamMsg
 
-from faults.finding import BROKEN_PLACES, LIVES, check_recomputed, check_told_once
-from faults.reading import Fetch, Reading, check_told
+from faults.finding import BROKEN_PLACES, EPOCH, LIVES, check_recomputed, check_told_once
+from faults.reading import Fetch, Forgotten, Reading, Told, check_told
 from faults.spending import EVERYTHING, Spending
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.bus import SYNC
 from testing_bus import LocalBus
 
 MODEL, SOURCE, SUPPLIER = new_id(), new_id(), new_id()
+LATELY = Forgotten(datetime.now(UTC) - timedelta(seconds=10), datetime.now(UTC))
 
 
 def answering(**rows: Sequence[Any]) -> Fetch:
@@ -34,16 +36,23 @@ async def tell(client: Client, event_id: UUID, *, revision: int, epoch: UUID) ->
     await client.jetstream().publish("listing.fetched", b"{}", headers={**named, "Nats-Msg-Id": str(event_id)})
 
 
-@pytest.mark.parametrize("told", [(1, 3), (2, 3), (1, -2, 3), (1, 2, -2, 3), (2, 1, 3), (1, 2, 3)])
-async def test_a_stream_that_is_not_its_outbox_is_noticed(bus: LocalBus, told: tuple[int, ...]) -> None:
+def committed(events: Sequence[Told], *, epoch: UUID, head: int) -> Fetch:
+    """Answer an outbox and its head."""
+    return answering(sync_head=[(epoch, head, *each) for each in events] or [(epoch, head, None, None, None)])
+
+
+@pytest.mark.parametrize("told", [(1, 3), (2, 3), (1, 2), (1, -2, 3), (1, 2, -2, 3), (2, 1, 3), (1, 2, 3)])
+async def test_a_stream_that_is_not_its_outbox_is_noticed(
+    bus: LocalBus, monkeypatch: pytest.MonkeyPatch, told: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr("faults.reading.SETTLED_WITHIN_S", 0.2)
     epoch, ids = uuid4(), [new_id() for _ in range(3)]
-    outbox = [(epoch, number, event_id) for number, event_id in enumerate(ids, 1)]
-    fetch = answering(outbox=outbox, sync_head=[(epoch,)])
     client = await bus.client()
     for each in told:
         # One below zero is told as another event than the outbox has under that revision.
         await tell(client, ids[each - 1] if each > 0 else new_id(), revision=abs(each), epoch=epoch)
-    checking = check_told(Reading(SYNC), client.jetstream(), fetch, is_restored=False)
+    outbox = [Told(epoch, number, event_id) for number, event_id in enumerate(ids, 1)]
+    checking = check_told(Reading(SYNC), client.jetstream(), committed(outbox, epoch=epoch, head=3))
 
     if told == (1, 2, 3):
         await checking
@@ -53,9 +62,44 @@ async def test_a_stream_that_is_not_its_outbox_is_noticed(bus: LocalBus, told: t
     await client.close()
 
 
-def batch(*requests: str) -> bytes:
+@pytest.mark.parametrize(
+    ("outbox", "untold", "head", "is_put_back", "is_right"),
+    [
+        ("a1 a2", "", 2, False, True),
+        ("a2 a3", "", 3, False, False),
+        ("a1 a2", "", 3, False, False),
+        ("a1 b4 b5", "", 5, False, False),
+        ("a1 b4 b5", "a2 a3", 5, True, True),
+        ("a1 b4 b6", "a2 a3", 6, True, False),
+        ("a1 b4 b5", "a2 b3", 5, True, False),
+        ("a1 b4 b5", "a2 a3", 6, True, False),
+        ("a2 b4 b5", "a1 a3", 5, True, False),
+    ],
+)
+async def test_an_outbox_that_does_not_lead_from_the_first_revision_to_the_head_is_noticed(
+    bus: LocalBus, *, outbox: str, untold: str, head: int, is_put_back: bool, is_right: bool
+) -> None:
+    epochs, client = {"a": uuid4(), "b": uuid4()}, await bus.client()
+    events = {each: Told(epochs[each[0]], int(each[1]), new_id()) for each in f"{outbox} {untold}".split()}
+    for each in sorted(events.values(), key=lambda event: event.revision):
+        await tell(client, each.event_id, revision=each.revision, epoch=each.epoch)
+    held = [events[each] for each in outbox.split()]
+    fetch = committed(held, epoch=held[-1].epoch, head=head)
+    forgotten = LATELY if is_put_back else None
+    checking = check_told(Reading(SYNC), client.jetstream(), fetch, forgotten=forgotten)
+
+    if is_right:
+        await checking
+    else:
+        with pytest.raises(AssertionError):
+            await checking
+    await client.close()
+
+
+def batch(*requests: str, run: str = "a run") -> bytes:
     attempt = {"model_id": str(MODEL), "source_id": str(SOURCE), "supplier_id": str(SUPPLIER), "outcome": "ok"}
-    return json.dumps({"requests": [{"id": each, "attempts": [attempt, attempt]} for each in requests]}).encode()
+    told = [{"id": each, "attempts": [attempt, attempt]} for each in requests]
+    return json.dumps({"router_id": "a router", "run_id": run, "requests": told}).encode()
 
 
 def counted(requests: int, *, heard: Sequence[UUID]) -> Fetch:
@@ -80,22 +124,63 @@ async def test_a_request_that_was_heard_but_that_the_stream_does_not_hold_is_mis
     await spending.hear(heard(client, event_id, batch("one")))
 
     with pytest.raises(AssertionError, match="one"):
-        await spending.check(client.jetstream(), counted(1, heard=[event_id]), {"one"}, is_restored=False)
+        await spending.check(client.jetstream(), counted(1, heard=[event_id]), {"one"})
     await client.close()
 
 
-async def test_a_request_of_a_stream_that_was_lost_since_is_not(bus: LocalBus) -> None:
-    spending, lost, told = Spending(), new_id(), new_id()
-    client = await bus.client()
-    await spending.hear(heard(client, lost, batch("one")))
-    await client.close()
-    bus.wipe()
-    await bus.lay_topology()
-    client = await bus.client()
-    await record(client, told, batch("two"))
-    fetch = counted(2, heard=[lost, told])
+@pytest.mark.parametrize(
+    ("ago_s", "next_run", "is_told_again", "is_right"),
+    [
+        (90, "a run", False, True),
+        (5, "another run", False, True),
+        (5, "a run", True, True),
+        (5, "a run", False, False),
+    ],
+    ids=["long ago", "by a router that was killed", "told again", "lost"],
+)
+async def test_what_a_lost_stream_was_told_of_late_must_be_told_again_by_a_router_that_lives(
+    bus: LocalBus, monkeypatch: pytest.MonkeyPatch, *, ago_s: int, next_run: str, is_told_again: bool, is_right: bool
+) -> None:
+    monkeypatch.setattr("faults.spending.SETTLED_WITHIN_S", 0.2)
+    client, spending, lost, told = await bus.client(), Spending(), new_id(), new_id()
+    created = (await client.jetstream().stream_info("USAGE")).created
+    assert created
+    one, two = batch("one"), batch("two", run=next_run)
+    spending.note(heard(client, lost, one), created - timedelta(seconds=ago_s))
+    await spending.hear(heard(client, told, two))
+    await record(client, told, two)
+    if is_told_again:
+        await record(client, lost, one)
+    # Nobody waits for the answer of the first any more.
+    checking = spending.check(client.jetstream(), counted(2, heard=[lost, told]), {"two"})
 
-    await spending.check(client.jetstream(), fetch, {"one", "two"}, is_restored=False)
+    if is_right:
+        await checking
+    else:
+        with pytest.raises(AssertionError, match=str(lost)):
+            await checking
+    await client.close()
+
+
+@pytest.mark.parametrize(("ago_s", "is_right"), [(None, False), (0, True), (60, False), (-60, False)])
+async def test_what_nobody_has_heard_is_noticed_but_for_what_a_database_that_was_put_back_has_forgotten(
+    bus: LocalBus, monkeypatch: pytest.MonkeyPatch, *, ago_s: int | None, is_right: bool
+) -> None:
+    monkeypatch.setattr("faults.spending.SETTLED_WITHIN_S", 0.2)
+    client = await bus.client()
+    await record(client, new_id(), batch("one"))
+    forgotten = None
+    if ago_s is not None:
+        middle = datetime.now(UTC) - timedelta(seconds=ago_s)
+        forgotten = Forgotten(middle - timedelta(seconds=10), middle + timedelta(seconds=10))
+    fetch = answering(heard_usage=[], model_usage=[], usage_hours=[])
+    checking = Spending().check(client.jetstream(), fetch, {"one"}, forgotten=forgotten)
+
+    if is_right:
+        await checking
+    else:
+        with pytest.raises(AssertionError, match="catalog"):
+            await checking
     await client.close()
 
 
@@ -110,7 +195,7 @@ async def test_a_request_that_is_told_or_counted_twice_is_noticed(
     fetch = counted(times * is_counted, heard=ids)
 
     with pytest.raises(AssertionError):
-        await Spending().check(client.jetstream(), fetch, {"one"}, is_restored=False)
+        await Spending().check(client.jetstream(), fetch, {"one"})
     await client.close()
 
 
@@ -124,16 +209,37 @@ async def test_findings_that_are_not_the_broken_places_are_noticed() -> None:
         await check_recomputed(fetch)
 
 
-@pytest.mark.parametrize("told", [(), ("stale", "restored"), ("restored",)])
-async def test_a_finding_that_is_told_otherwise_than_it_is_is_noticed(told: tuple[str, ...]) -> None:
-    finding = str(uuid4())
-    messages = [
-        RawStreamMsg(subject=f"reference.{each}", data=json.dumps({"finding_id": finding}).encode()) for each in told
-    ]
+@pytest.mark.parametrize(
+    ("told", "is_put_back", "is_right"),
+    [
+        ((), False, False),
+        (("stale", "restored"), False, False),
+        (("restored",), False, False),
+        (("stale",), False, True),
+        (("stale",), True, True),
+        ((), True, False),
+        (("stale", "restored"), True, False),
+    ],
+)
+async def test_a_finding_that_is_told_otherwise_than_it_is_is_noticed(
+    told: tuple[str, ...], *, is_put_back: bool, is_right: bool
+) -> None:
+    finding, epoch = str(uuid4()), str(uuid4())
+    messages = [finding_told(f"reference.{each}", finding, epoch) for each in told]
+    # Of an epoch before this one is what only the stream remembers.
+    messages += [finding_told("reference.stale", str(uuid4()), str(uuid4()))] * is_put_back
+    rows: dict[str, Sequence[Any]] = {LIVES: [(finding, False)], EPOCH: [(epoch,)]}
 
     async def fetch(query: str) -> Sequence[Any]:
-        assert query == LIVES
-        return [(finding, False)]
+        return rows[query]
 
-    with pytest.raises(AssertionError):
-        await check_told_once(messages, fetch)
+    checking = check_told_once(messages, fetch, forgotten=LATELY if is_put_back else None)
+    if is_right:
+        await checking
+    else:
+        with pytest.raises(AssertionError):
+            await checking
+
+
+def finding_told(subject: str, finding: str, epoch: str) -> RawStreamMsg:
+    return RawStreamMsg(subject=subject, data=json.dumps({"finding_id": finding}).encode(), headers={"ce-epoch": epoch})

@@ -2,15 +2,17 @@
 
 from collections import Counter
 
-from faults.known import FAULTS
+from faults.known import BY_NAME, FAULTS, Fault
 from faults.report import table
 from faults.trial import Seen
 
 FIRST, SECOND = FAULTS[:2]
+ALONE = BY_NAME["a router is killed, all else frozen"]
+PROMISED_S = 5.0
 
 
-def seen(worst_s: float) -> Seen:
-    return Seen(FIRST, 10, Counter(), Counter(), 0.1, 5, 0, worst_s, 1.0)
+def seen(worst_s: float, fault: Fault = FIRST) -> Seen:
+    return Seen(fault, 10, Counter(), Counter(), 0.1, 5, 0, worst_s, 1.0)
 
 
 def test_a_fault_that_was_not_caused_keeps_its_line_and_one_that_is_no_more_loses_it() -> None:
@@ -23,5 +25,12 @@ def test_a_fault_that_was_not_caused_keeps_its_line_and_one_that_is_no_more_lose
 
 
 def test_what_is_above_its_promise_is_named_below_the_table() -> None:
-    assert table("", [seen(FIRST.promised_s)]).endswith("Promised and missed: none.")
-    assert table("", [seen(FIRST.promised_s + 0.1)]).endswith(f"{FIRST.name} ({FIRST.promised_s + 0.1:.1f} s).")
+    assert table("", [seen(PROMISED_S)]).endswith("Promised and missed: none.")
+    assert table("", [seen(PROMISED_S + 0.1)]).endswith(f"{FIRST.name} ({PROMISED_S + 0.1:.1f} s).")
+
+
+def test_where_nothing_is_promised_nothing_is_missed() -> None:
+    told = table("", [seen(60.0, ALONE)])
+
+    assert "| 60.0 s | - |" in told
+    assert told.endswith("Promised and missed: none.")

@@ -11,7 +11,11 @@ import pytest
 
 from builders import a_model, a_source, a_supplier
 from catalogs import settings_for
+from faults.disks import small_disk
 from modelbus.catalog.app import create_app
+from modelbus.launcher.backup import backup
+from modelbus.launcher.errors import BackupFailedError
+from modelbus.launcher.home import Home
 from running import ADMIN_TOKEN, serving
 from servers import FreshDatabase
 
@@ -63,6 +67,23 @@ async def test_no_backup_is_overwritten(running: httpx.AsyncClient, tmp_path: Pa
     told = await launch(tmp_path, "backup", "kept.json")
 
     assert (told[0], (tmp_path / "kept.json").read_text()) == (23, "precious")
+
+
+async def test_a_backup_that_did_not_fit_leaves_nothing_in_the_way_of_the_next(
+    running: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    await a_supplier(running)
+    home = Home(tmp_path / ".modelbus")
+    with small_disk(tmp_path / "small", "1m") as disk:
+        disk.fill()
+        with pytest.raises(BackupFailedError, match="No space left"):
+            await asyncio.to_thread(backup, home, disk.path / "kept.json")
+        disk.free()
+        assert list(disk.path.iterdir()) == []
+
+        await asyncio.to_thread(backup, home, disk.path / "kept.json")
+
+        assert json.loads((disk.path / "kept.json").read_text())["tables"]["suppliers"]
 
 
 async def test_without_a_running_system_there_is_one_sentence(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 import json
 import os
 import socket
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from modelbus.chassis.topology import Keeping
 from modelbus.launcher.backoff import next_delay
 from modelbus.launcher.errors import (
     AlreadyRunningError,
@@ -21,6 +23,7 @@ from modelbus.launcher.files import set_aside, write_private
 from modelbus.launcher.home import Home
 from modelbus.launcher.lock import Lock
 from modelbus.launcher.ports import check_free
+from modelbus.launcher.preparation import fingerprint, is_prepared
 from modelbus.launcher.progress import Progress
 from modelbus.launcher.reset import reset
 from modelbus.launcher.secrets import BUS_USERS, load_secrets
@@ -196,3 +199,20 @@ def test_a_secret_that_is_missing_is_never_made_up(tmp_path: Path, field: str) -
 
     with pytest.raises(LostSecretsError, match="make reset"):
         load_secrets(path, has_data=True)
+
+
+@pytest.mark.parametrize("setting", [f"MODELBUS_NATS_{field.name.upper()}" for field in fields(Keeping)])
+def test_streams_are_laid_anew_when_a_setting_says_that_they_are_to_be_kept_otherwise(
+    tmp_path: Path, setting: str
+) -> None:
+    home = Home(tmp_path)
+    home.prepare()
+    (home.nats / "jetstream" / "account" / "streams" / "CATALOG").mkdir(parents=True)
+    home.bus_users.touch()
+    home.postgres.mkdir()
+
+    home.prepared.write_text(fingerprint({setting: "1"}))
+
+    assert is_prepared(home, {setting: "1", "MODELBUS_PORT": "1"})
+    assert not is_prepared(home, {setting: "2"})
+    assert not is_prepared(home, {})

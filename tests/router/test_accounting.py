@@ -187,7 +187,7 @@ async def test_what_was_streamed_to_a_caller_that_left_is_accounted(
     assert tokens.is_estimated
     assert tokens.input is not None
     assert tokens.output is not None
-    assert 20 <= tokens.output <= 100
+    assert 20 <= tokens.output <= 2000, "of 5000, at 200 a second"
 
 
 async def test_a_stream_that_breaks_off_is_accounted(listener: Listener, sdks: Sdks, simulator: Simulator) -> None:

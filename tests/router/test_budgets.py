@@ -12,15 +12,23 @@ from structlog.testing import capture_logs
 
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.messaging import Bus
+from modelbus.chassis.topology import DUPLICATE_WINDOW_S
 from modelbus.contracts.access import BudgetRecord
 from modelbus.contracts.records import CostPrices, PriceRecord
 from modelbus.contracts.usage import UsageRecorded
 from modelbus.router.domain.errors import BudgetExceededError
 from modelbus.router.ledger.entries import RequestEntry
+from modelbus.router.ledger.ledger import Ledger
+from modelbus.router.ledger.packing import Batch
+from modelbus.router.ledger.spool import Spool
+from modelbus.router.ledger.told import KEPT_S
 from modelbus.router.limits.budgets import Spending
+from modelbus.router.limits.counted import Counted
+from modelbus.router.limits.grants import Grants
 from modelbus.router.limits.periods import ends_in_s
 from modelbus.router.limits.purses import Purses
 from modelbus.router.limits.statement import Statement
+from modelbus.router.limits.waiting import Waiting
 from permitted_bus import permitted_bus, url_of
 from router.routers import running_router
 from router.seeding import Seed
@@ -30,6 +38,7 @@ from running import eventually
 from testing_bus import LocalBus
 
 ONE = Decimal(1)
+MIB = 1024 * 1024
 NOW = datetime(2026, 3, 18, 12, tzinfo=UTC)  # A Wednesday.
 
 
@@ -75,7 +84,17 @@ class Reader:
 
     def __init__(self, bus: Bus, directory: Path, run_id: UUID | None = None) -> None:
         self.spending = Spending()
-        self.statement = Statement(self.spending, bus, run_id=run_id or new_id(), keep=directory / "spending.json")
+        self.spool = Spool(directory / "usage", most_bytes=MIB)
+        self.is_wanted = True
+        run_id = run_id or new_id()
+        self.statement = Statement(
+            self.spending,
+            bus,
+            Waiting(self.spool, run_id=run_id),
+            run_id=run_id,
+            keep=directory / "spending.json",
+            is_wanted=lambda: self.is_wanted,
+        )
         self.statement.load()
 
     def spent(self, key: UUID, period: str = "month") -> Decimal:
@@ -281,6 +300,144 @@ async def test_a_batch_that_is_told_twice_counts_once_and_a_restart_between_chan
 
     assert await Reader(connection, tmp_path).read(key) == 1
     assert await before.read(key) == 1
+
+
+async def test_what_fifteen_routers_tell_again_of_their_last_minute_counts_once(
+    bus: LocalBus, connection: Bus, tmp_path: Path
+) -> None:
+    key, reader = new_id(), Reader(connection, tmp_path)
+    told = [(run_id, str(new_id())) for run_id in [new_id() for _ in range(15)] for _ in range(280)]
+    bodies = {run_id: msgspec.json.encode({"run_id": run_id, "requests": [an_entry(key)]}) for run_id, _ in told}
+
+    async def tell_all() -> Decimal:
+        client = await bus.client()
+        for run_id, batch in told:
+            await client.publish(UsageRecorded.type, bodies[run_id], headers={"Nats-Msg-Id": batch})
+
+        async def is_stored() -> bool:
+            return (await client.jetstream().stream_info("USAGE")).state.messages == len(told)
+
+        await eventually(is_stored)
+        await client.close()
+        return await reader.read(key)
+
+    before = await tell_all()
+    bus.wipe()
+    await bus.lay_topology()
+    await eventually(lambda: connection.is_connected)
+
+    assert [before, await tell_all()] == [len(told), len(told)]
+
+
+def test_batches_are_remembered_by_age_and_each_process_by_its_own_newest() -> None:
+    counted, busy, cut_off = Counted(), new_id(), new_id()
+    counted.add(cut_off, "last", NOW)
+    for second in range(3000):
+        counted.add(busy, str(second), NOW + timedelta(seconds=second))
+
+    assert counted.has(cut_off, "last")
+    assert not counted.has(busy, "last")
+    kept = KEPT_S + DUPLICATE_WINDOW_S
+    assert all(counted.has(busy, str(second)) for second in range(3000 - int(kept), 3000))
+    assert not any(counted.has(busy, str(second)) for second in range(3000 - 3 * int(kept)))
+    counted.add(new_id(), "first", NOW + timedelta(hours=2))
+    assert not counted.has(cut_off, "last")
+
+
+async def test_what_waits_on_disk_counts_from_the_start_and_once_when_it_is_told(
+    bus: LocalBus, connection: Bus, tmp_path: Path
+) -> None:
+    key, before = new_id(), Spool(tmp_path / "usage", most_bytes=MIB)
+    ledger = Ledger(before, connection, router_id="r", run_id=new_id())
+    for told_last in (True, False):
+        ledger.record(an_entry(key))
+        await ledger.write()
+        if told_last:
+            [spooled] = before.oldest(9)
+            # Killed between telling and trimming it.
+            headers = {"Nats-Msg-Id": str(spooled.batch.id)}
+            await (
+                (await connection.connected())
+                .jetstream()
+                .publish(UsageRecorded.type, spooled.batch.body, headers=headers)
+            )
+            earlier = Reader(connection, tmp_path)
+            assert await earlier.read(key) == 1
+            await earlier.statement.save()
+    before.close()
+
+    away = Reader(Bus("nats://127.0.0.1:9", service="router"), tmp_path)
+    away.spool.open()
+    assert await away.read(key) == 2
+    away.spool.close()
+    reader = Reader(connection, tmp_path)
+    reader.spool.open()
+    assert await reader.read(key) == 2
+    ledger = Ledger(reader.spool, connection, router_id="r", run_id=new_id())
+    await ledger.write()
+    await ledger.publish()
+    assert await reader.read(key) == 2
+    await tell(bus, None, an_entry(key))
+    assert await reader.read(key) == 3
+
+
+async def test_what_waits_and_can_not_be_read_is_left_for_the_stream_to_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, run_id = Spool(tmp_path, most_bytes=MIB), new_id()
+    spool.open()
+    spool.append([Batch(new_id(), NOW, b"{}")])
+    waiting, spending = Waiting(spool, run_id=run_id), Spending()
+
+    await waiting.sum_up(spending, Counted())
+    monkeypatch.setattr(Path, "open", refuse)
+    with capture_logs() as logs:
+        waiting = Waiting(spool, run_id=run_id)
+        for _ in range(2):
+            await waiting.sum_up(spending, Counted())
+    assert [line["log_level"] for line in logs] == ["warning"]
+
+
+def refuse(*_args: object) -> None:
+    raise OSError(5, "Input/output error")
+
+
+async def test_a_restarted_router_knows_what_it_spent_though_nobody_was_told(world: World, tmp_path: Path) -> None:
+    priced(world)
+    world.seed.key(LIMITED, budgets=budgets(month="1"))
+    async with running_router(tmp_path, world.seed) as router:
+        assert (await ask(router)).status_code == 200
+
+    async with running_router(tmp_path, world.seed) as restarted:
+
+        async def is_refused() -> bool:
+            return (await ask(restarted, model="none")).status_code == 429
+
+        await eventually(is_refused)
+
+
+async def test_usage_is_read_while_somebody_has_a_budget_and_the_first_one_counts_what_the_stream_holds(
+    bus: LocalBus, connection: Bus, tmp_path: Path
+) -> None:
+    seed, run_id = Seed(), new_id()
+    key = seed.key(LIMITED)
+    reader, grants = Reader(connection, tmp_path, run_id), Grants(seed.table)
+    reader.spending.note(mine := an_entry(key.id))
+    await tell(bus, run_id, mine)
+    await tell(bus, None, an_entry(key.id))
+    client = await connection.connected()
+    before = client.stats["out_msgs"]
+    reader.is_wanted = grants.any()
+    await reader.statement.catch_up()
+    assert client.stats["out_msgs"] == before
+
+    seed.key("mb-other", budgets=budgets(day="1"))
+    reader.is_wanted = grants.any()
+    assert await reader.read(key.id) == 2
+    before = client.stats["out_msgs"]
+    await reader.statement.catch_up()
+    # Which is to subscribe, to ask for what is next and to unsubscribe: nobody asks about the stream each second.
+    assert client.stats["out_msgs"] == before + 1
 
 
 async def test_a_stream_that_lost_its_end_is_read_on_from_where_it_ends(

@@ -1,3 +1,4 @@
+import re
 import runpy
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from modelbus.router.domain.levels import LEVELS
 
 SAMPLES = Path(__file__).parent / "samples"
 LONG = 16 * 1024
+ENGLISH = ("Explain why the sky is blue. " * LONG)[:LONG]
 
 
 class Sample(NamedTuple):
@@ -139,17 +141,22 @@ def test_the_middle_of_a_long_prompt_is_not_looked_at_but_its_length_counts() ->
 def test_no_text_of_16_kb_takes_long_however_hostile(beginning: str, repeated: str) -> None:
     prompt = Prompt((beginning + repeated * LONG)[:LONG])
 
-    assert min(_seconds(partial(classify, prompt)) for _ in range(5)) < 0.004
+    assert min(_compared(partial(classify, prompt)) for _ in range(5)) < 4
 
 
 @pytest.mark.parametrize("language", ["en", "zh", "de", "es", "fr", "ru", "ja"])
-def test_what_people_ask_in_16_kb_of_json_is_read_and_classified_within_a_millisecond(language: str) -> None:
+def test_what_people_ask_in_16_kb_of_json_is_read_and_classified_in_no_time_per_letter(language: str) -> None:
     asked = "\n\n".join(sample.text for sample in FITTED + HELD_OUT if sample.language == language)
     text = (asked * (LONG // len(asked.encode()) + 1)).encode()[:LONG].decode(errors="ignore")
     body = msgspec.json.encode({"messages": [{"role": "user", "content": text}]})
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
 
-    assert median(_seconds(lambda: classify(read_prompt(fields))) for _ in range(51)) < 0.001
+    assert median(_compared(lambda: classify(read_prompt(fields))) for _ in range(51)) < 1
+
+
+def _compared(work: Callable[[], object]) -> float:
+    """Answer the work's time by that of looking at each letter of 16 KB of English: about a millisecond."""
+    return _seconds(work) / _seconds(lambda: [letter.lower() for letter in re.findall(r"\w", ENGLISH)])
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -76,7 +76,7 @@ async def test_a_change_that_the_bus_tells_is_in_force_at_once(world: World, tmp
     assert answer.headers["x-modelbus-source"] == str(world.at_beta.id)
     assert answer.headers["x-modelbus-revision"] == str(change.revision)
     # Polling would take seconds; the exact figure is the benchmark's.
-    assert took_s < 0.5
+    assert took_s < 2
 
 
 async def test_a_new_key_works_and_a_disabled_one_ceases_to(world: World, tmp_path: Path, bus: LocalBus) -> None:

@@ -18,6 +18,7 @@ from modelbus.router.ledger.journal import Journal, left_in
 from modelbus.router.ledger.ledger import Ledger
 from modelbus.router.ledger.spool import Spool
 from router.test_usage import an_entry
+from testing_bus import LocalBus
 
 RUN = uuid4()
 MIB = 1024 * 1024
@@ -102,6 +103,55 @@ async def test_what_was_spooled_just_before_the_end_is_not_told_twice(tmp_path: 
     await later.write()
 
     assert told_by(spool) == [(str(RUN), [str(entry.id) for entry in entries])]
+
+
+async def killed_with_spool_and_journal(directory: Path) -> list[str]:
+    """Leave two requests in both, and one in the journal alone; answer their ids."""
+    ledger, spool = a_ledger(directory, RUN)
+    entries = [an_entry() for _ in range(3)]
+    for entry in entries[:2]:
+        ledger.record(entry)
+    await ledger.write()
+    spool.close()
+    Journal(directory / "journal", RUN).keep([msgspec.json.encode(entry) for entry in entries])
+    return [str(entry.id) for entry in entries]
+
+
+async def told_to(bus: LocalBus) -> list[str]:
+    client = await bus.client()
+    context = client.jetstream()
+    count = (await context.stream_info("USAGE")).state.messages
+    messages = [await context.get_msg("USAGE", number) for number in range(1, count + 1)]
+    await client.close()
+    return [request["id"] for each in messages for request in msgspec.json.decode(each.data or b"")["requests"]]
+
+
+def refuse(*_args: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("fails", [None, "os.fsync", "modelbus.router.ledger.ledger.Journal"])
+async def test_what_a_killed_process_left_is_told_once_though_the_bus_is_faster_than_the_disk(
+    tmp_path: Path, bus: LocalBus, monkeypatch: pytest.MonkeyPatch, fails: str | None
+) -> None:
+    made = await killed_with_spool_and_journal(tmp_path)
+    connection, spool = Bus(bus.url, service="router"), Spool(tmp_path, most_bytes=MIB)
+    spool.open()
+    connection.start()
+    await connection.connected()
+    later = Ledger(spool, connection, router_id="r", run_id=new_id())
+
+    await later.publish()
+    if fails:
+        with monkeypatch.context() as broken:
+            broken.setattr(fails, refuse)
+            await later.write()
+        await later.publish()
+    await later.write()
+    await later.publish()
+    await connection.stop()
+
+    assert await told_to(bus) == made
 
 
 async def test_a_page_that_a_power_failure_took_ends_the_journal_and_the_router_runs(tmp_path: Path) -> None:

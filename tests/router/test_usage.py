@@ -337,6 +337,32 @@ async def test_what_a_bus_lost_that_was_told_just_before_is_told_again_once_unde
     await connection.stop()
 
 
+async def test_a_stream_that_is_made_anew_while_the_connection_stays_is_noticed_by_looking_now_and_then(
+    tmp_path: Path, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, connection = Spool(tmp_path, most_bytes=1024 * 1024), Bus(bus.url, service="router")
+    spool.open()
+    connection.start()
+    ledger = Ledger(spool, connection, router_id="r", run_id=new_id())
+    ledger.record(an_entry())
+    await ledger.write()
+    client = await connection.connected()
+    await ledger.publish()
+    context, before = client.jetstream(), client.stats["out_msgs"]
+    await ledger.publish()
+    assert client.stats["out_msgs"] == before
+    config = (await context.stream_info("USAGE")).config
+    await context.delete_stream("USAGE")
+    await context.add_stream(config)
+
+    await ledger.publish()
+    assert (await context.stream_info("USAGE")).state.messages == 0
+    monkeypatch.setattr("modelbus.router.ledger.looking.LOOK_EVERY_S", 0.0)
+    await ledger.publish()
+    assert (await context.stream_info("USAGE")).state.messages == 1
+    await connection.stop()
+
+
 def test_what_was_told_is_kept_for_a_minute_and_as_far_as_there_is_room() -> None:
     batches = [Batch(new_id(), datetime.now(UTC), b"{}") for _ in range(4)]
     lines = [line_of(batch) for batch in batches]

@@ -51,7 +51,7 @@ async def test_latency_holds_a_listing_up_and_tokens_do_not(ask: Asking, simulat
         Rule(fault=Fault(first_token_ms=60_000, tokens_per_second=1), times=1), Rule(fault=Fault(latency_ms=60))
     )
 
-    assert await seconds_for(ask.models()) < 1
+    assert await seconds_for(ask.models()) < 20
     assert await seconds_for(ask.models()) >= BRIEFLY
 
 

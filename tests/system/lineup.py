@@ -5,14 +5,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
+import asyncpg
 import httpx
 import nats
 from nats.js import JetStreamContext
@@ -30,6 +30,43 @@ PARTS = (*SERVERS, *forked.SERVICES)
 ADMINISTRATOR = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 
 
+class Running(Protocol):
+    """A process of a service."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """How it ended."""
+
+    def is_alive(self) -> bool:
+        """Tell whether it runs."""
+
+    def terminate(self) -> None:
+        """Tell it to end."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended."""
+
+
+type Serve = Callable[[str, Mapping[str, str], Path], Running]
+"""Starts a service, of some release, with an environment and a log."""
+type Prepare = Callable[[PostgresServer, NatsServer], Awaitable[FreshDatabase]]
+"""Does the steps before the services."""
+
+
+def serve(service: str, environment: Mapping[str, str], log: Path) -> Running:
+    """Start a service of this release."""
+    return forked.start(forked.forks(), service, environment, log)
+
+
+async def prepare(postgres: PostgresServer, bus: NatsServer) -> FreshDatabase:
+    """Lay tables and streams of this release."""
+    template = (await prepare_template(postgres.url)).template
+    client = await nats.connect(bus.url)
+    await topology.ensure(client.jetstream())
+    await client.close()
+    return FreshDatabase(postgres.url, template)
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
     """Two servers that stand still, with everything in them that services expect."""
@@ -39,14 +76,10 @@ class Installation:
     database: FreshDatabase
 
     @classmethod
-    async def made(cls, directory: Path) -> Self:
+    async def made(cls, directory: Path, prepare: Prepare = prepare) -> Self:
         """Set everything up, as the steps before the services do."""
         postgres, bus = start_postgres(directory / "postgres", fast=True), start_nats(directory / "nats")
-        template = (await prepare_template(postgres.url)).template
-        client = await nats.connect(bus.url)
-        await topology.ensure(client.jetstream())
-        await client.close()
-        made = cls(postgres, bus, FreshDatabase(postgres.url, template))
+        made = cls(postgres, bus, await prepare(postgres, bus))
         made.stop()
         return made
 
@@ -62,11 +95,11 @@ class Lineup:
 
     installation: Installation
     directory: Path
-    processes: dict[str, ForkServerProcess] = field(default_factory=dict)
+    processes: dict[str, Running] = field(default_factory=dict)
     _ports: dict[str, int] = field(default_factory=lambda: defaultdict(free_port))
     _http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(headers=ADMINISTRATOR, timeout=20))
 
-    async def start(self, part: str) -> None:
+    async def start(self, part: str, serve: Serve = serve) -> None:
         """Start a part, and wait until it answers, ready or not."""
         if part in SERVERS:
             server: PostgresServer | NatsServer = getattr(self.installation, part)
@@ -74,11 +107,11 @@ class Lineup:
             await eventually(server.is_ready, within_s=30)
             return
         log = self.directory / f"{part}.log"
-        self.processes[part] = forked.start(forked.forks(), service_of(part), self._environment(part), log)
+        self.processes[part] = serve(service_of(part), self._environment(part), log)
         await eventually(lambda: self._is_live(part), within_s=30)
 
     async def restart(self, part: str) -> None:
-        """Tell a service to end, and start it again once it has; returns when it is ready."""
+        """Tell a service to end, and start this release of it once it has; returns when it is ready."""
         self.processes[part].terminate()
         await asyncio.to_thread(self.processes[part].join, 20)
         assert self.processes[part].exitcode == 0
@@ -89,7 +122,9 @@ class Lineup:
         """Wait until the services say that they lack nothing."""
 
         async def are_ready() -> bool:
-            return not any([await self.missing(service) for service in services])
+            missing = {service: await self.missing(service) for service in services}
+            assert not any(missing.values()), missing
+            return True
 
         await eventually(are_ready, within_s=30)
 
@@ -191,3 +226,18 @@ async def lined_up(installation: Installation, directory: Path) -> AsyncIterator
         yield lineup
     finally:
         await lineup.close()
+
+
+async def rows(installation: Installation, query: str) -> list[asyncpg.Record]:
+    """Ask the tables, of whichever service."""
+    connection = await asyncpg.connect(installation.database.superuser())
+    try:
+        found: list[asyncpg.Record] = await connection.fetch(query)
+        return found
+    finally:
+        await connection.close()
+
+
+async def column(installation: Installation, query: str) -> list[Any]:
+    """Answer the first value of each row."""
+    return [row[0] for row in await rows(installation, query)]

@@ -4,8 +4,10 @@ import asyncio
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -15,13 +17,16 @@ import pytest
 from nats.aio.msg import Msg
 
 from collector import Collector
+from modelbus.contracts.bus_users import users
+from permitted_bus import greeting
 from running import eventually
-from system.documents import ORDER, reader_directory, run, steps_of
+from system.documents import ORDER, ROOT, reader_directory, run, steps_of
 from whole import System
 
 pytestmark = pytest.mark.system
 
-EVENTS = Path(__file__).parents[2] / "docs" / "events.md"
+EVENTS = ROOT / "docs" / "events.md"
+LISTENING = re.compile(r"`nats --server \"\$\(jq -r \.(\w+) \.modelbus/endpoints\.json\)\" sub '?([\w.*>]+)'?`")
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 PARENT = "00f067aa0ba902b7"
 TRACED = {"description": "Changed under a trace"}
@@ -196,6 +201,60 @@ async def test_the_subscriber_of_the_documents_hears_with_the_credentials_of_the
     assert re.fullmatch(rb"\d+ openai/o1-preview\n", await heard)
     listener.kill()
     await listener.wait()
+
+
+async def refused_by_the_bus(url: str, *, publish: Sequence[str] = (), subscribe: Sequence[str] = ()) -> list[str]:
+    """Do each as the user of the address, and answer what the server has refused, in its words."""
+    said: list[str] = []
+
+    async def note(error: Exception) -> None:
+        said.append(str(error))
+
+    connection = await nats.connect(url, error_cb=note)
+    for subject in publish:
+        await connection.publish(subject, b"{}")
+    for subject in subscribe:
+        await connection.subscribe(subject)
+    await connection.flush()  # The server answers in order, so it has refused by then what it will.
+    await connection.close()
+    return said
+
+
+async def test_nobody_enters_the_bus_without_the_right_password_and_a_subscriber_only_hears(system: System) -> None:
+    subscriber, operator = (urlsplit(system.endpoints[name]) for name in ("nats", "nats_operator"))
+    names = [user.name for user in users()]
+    mistaken = [{}, *({"user": name} for name in names), *({"user": name, "pass": "guessed"} for name in names)]
+    mistaken.append({"user": str(operator.username), "pass": str(subscriber.password)})
+
+    answers = [await greeting(subscriber.port or 0, shown) for shown in mistaken]
+    known = await greeting(subscriber.port or 0, {"user": "subscriber", "pass": str(subscriber.password)})
+    refused = await refused_by_the_bus(
+        subscriber.geturl(),
+        publish=["model.unavailable", "$JS.API.STREAM.PURGE.CATALOG"],
+        subscribe=["model.unavailable", "credential.changed", ">", "_INBOX.>"],
+    )
+
+    assert set(answers) == {b"-ERR 'Authorization Violation'\r\n"}
+    assert known == b"PONG\r\n"
+    assert refused == [
+        'nats: permissions violation for publish to "model.unavailable"',
+        'nats: permissions violation for publish to "$js.api.stream.purge.catalog"',
+        'nats: permissions violation for subscription to "credential.changed"',
+        'nats: permissions violation for subscription to ">"',
+        'nats: permissions violation for subscription to "_inbox.>"',
+    ]
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/events.md"])
+async def test_what_a_page_says_to_listen_to_may_be_heard_with_the_address_that_it_names(
+    system: System, page: str
+) -> None:
+    text = (ROOT / page).read_text()
+    commands = LISTENING.findall(text)
+
+    assert len(commands) == len(re.findall(r"`nats [^`]*\bsub ", text)) > 0
+    for name, subject in commands:
+        assert await refused_by_the_bus(system.endpoints[name], subscribe=[subject]) == []
 
 
 async def test_one_trace_leads_from_an_administrators_change_to_the_routers_copy(

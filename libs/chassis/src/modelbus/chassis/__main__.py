@@ -5,8 +5,6 @@ import json
 import sys
 
 from modelbus.chassis import entry, nats_config
-from modelbus.chassis.logs import configure_logs
-from modelbus.chassis.settings import BusSettings, ProvisionSettings
 
 
 def main() -> int:
@@ -22,7 +20,9 @@ def main() -> int:
 
 def provision() -> None:
     """Create database, roles and schemas; may run as often as one likes."""
+    from modelbus.chassis.logs import configure_logs
     from modelbus.chassis.provision import provision
+    from modelbus.chassis.settings import ProvisionSettings
 
     configure_logs("chassis", "info", "json")
     settings = ProvisionSettings()
@@ -32,15 +32,19 @@ def provision() -> None:
 
 def topology() -> None:
     """Create or update streams and consumers; may run as often as one likes."""
+    from modelbus.chassis.logs import configure_logs
+
     configure_logs("chassis", "info", "json")
-    asyncio.run(_topology(BusSettings()))
+    asyncio.run(_topology())
 
 
-async def _topology(settings: BusSettings) -> None:
+async def _topology() -> None:
     import nats
 
     from modelbus.chassis import topology
+    from modelbus.chassis.settings import BusSettings
 
+    settings = BusSettings()
     access = settings.access()
     client = await nats.connect(
         list(access.servers),

@@ -5,6 +5,8 @@ from time import monotonic
 from modelbus.contracts.feed import Change
 
 GAP_S = 0.1
+MOST_BYTES = 32 * 1024 * 1024
+"""Of changes that wait; some ten thousand. What comes beyond is not kept, as it can be asked for."""
 
 
 class Backlog:
@@ -14,6 +16,8 @@ class Backlog:
         self.head = 0
         """The newest revision that was heard of, applied or not."""
         self._changes: dict[int, Change] = {}
+        self._bytes = 0
+        """How much these hold."""
         self._newest = 0
         """The newest of these; to look for it at each step would make a storm quadratic."""
         self._traces: dict[int, str] = {}
@@ -31,8 +35,11 @@ class Backlog:
         return self._gap_since is not None and monotonic() - self._gap_since > GAP_S
 
     def add(self, change: Change, trace_parent: str | None) -> None:
-        """Keep a change that was heard."""
+        """Keep a change that was heard, while there is room."""
+        if change.revision in self._changes or self._bytes >= MOST_BYTES:
+            return
         self._changes[change.revision] = change
+        self._bytes += len(change.data)
         self._newest = max(self._newest, change.revision)
         if trace_parent is not None:
             self._traces[change.revision] = trace_parent
@@ -54,6 +61,7 @@ class Backlog:
         run: list[Change] = []
         while len(run) < most and (change := self._changes.pop(applied + len(run) + 1, None)) is not None:
             run.append(change)
+            self._bytes -= len(change.data)
         return run
 
     def take_cause(self, changes: list[Change]) -> str | None:
@@ -69,6 +77,7 @@ class Backlog:
         """Forget what is known by now; what is only waiting for its turn is no gap."""
         if self._newest <= applied:
             self._changes.clear()
+            self._bytes = 0
         if self.head <= applied or self.has_next(applied):
             self._gap_since = None
         elif self._gap_since is None or self._gap_after != applied:
@@ -82,6 +91,7 @@ class Backlog:
         """Go on from a snapshot; what was heard in another epoch bears numbers that mean something else now."""
         self.head = revision
         self._changes = {number: each for number, each in self._changes.items() if is_same_epoch and number > revision}
+        self._bytes = sum(len(each.data) for each in self._changes.values())
         self._newest = max(self._changes, default=0)
         self._traces.clear()
         self._gap_since = None

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from faststream.nats.security import NatsSecurity, NatsUserPassword
-
 from modelbus.contracts.bus_users import inbox_prefix
 
 _WEB_SOCKETS = {"ws", "wss"}
@@ -74,19 +72,6 @@ class BusAccess:
     def needs_tls(self) -> bool:
         """Tell whether a server without TLS must not be used."""
         return self.tls != BusTls() or any(each.startswith("tls://") for each in self.servers)
-
-    def security(self) -> NatsSecurity | None:
-        """Answer it as the broker takes it."""
-        if self.user is not None:
-            return NatsUserPassword(
-                self.user,
-                self.password or "",
-                ssl_context=self.tls.context(),
-                tls_handshake_first=self.tls.is_first,
-            )
-        if self.tls == BusTls():
-            return None
-        return NatsSecurity(ssl_context=self.tls.context(), tls_handshake_first=self.tls.is_first)
 
 
 def bus_access(url: str, *, user: str | None = None, password: str | None = None, tls: BusTls = BusTls()) -> BusAccess:

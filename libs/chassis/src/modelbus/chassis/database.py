@@ -15,11 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 
 from modelbus.chassis import database_outages, outages
 from modelbus.chassis.callers import Caller
-from modelbus.chassis.health import distrust
 from modelbus.chassis.outbox import Outbox, committed_revision
 
 STATEMENT_TIMEOUT_MS = 60_000
 LOCK_TIMEOUT_MS = 15_000
+IDLE_TRANSACTION_MS = 10_000
+"""So long may nothing be said within a transaction: a process that is frozen, or out of reach, in the middle of a
+change keeps what it has locked, and others wait for a lock a little longer than that."""
+LONG_PAUSE_MS = 60_000
 CONNECT_TIMEOUT_S = 5
 REFUSAL_S = 10.0
 """How long a server that took no change counts as such, unless it takes one: nobody may change anything meanwhile."""
@@ -30,6 +33,13 @@ TRUSTED_S = 5.0
 
 VANISHED = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
 """A server that is silent for 10 s is asked every 5 s whether it is there, and given up after 25 s (in ms) in all."""
+VANISHED_CLIENT = {
+    "tcp_keepalives_idle": str(VANISHED["TCP_KEEPIDLE"]),
+    "tcp_keepalives_interval": str(VANISHED["TCP_KEEPINTVL"]),
+    "tcp_keepalives_count": str(VANISHED["TCP_KEEPCNT"]),
+    "tcp_user_timeout": str(VANISHED["TCP_USER_TIMEOUT"]),
+}
+"""The same of us, as the server asks: else it would keep the session of a machine that is gone for two hours."""
 
 type Finish = Callable[[AsyncSession], Awaitable[None]]
 """What is written at the end of every transaction, just before its events."""
@@ -64,7 +74,9 @@ class Database:
                     "application_name": f"modelbus-{service}",
                     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                     "lock_timeout": str(LOCK_TIMEOUT_MS),
+                    "idle_in_transaction_session_timeout": str(IDLE_TRANSACTION_MS),
                     "timezone": "UTC",
+                    **VANISHED_CLIENT,
                 },
             },
         )
@@ -115,7 +127,7 @@ class Database:
             async with self._engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
         except Exception as error:  # noqa: BLE001 - readiness reports whatever the driver raises
-            return f"PostgreSQL does not answer: {distrust(error) or type(error).__name__}"
+            return f"PostgreSQL does not answer: {outages.distrust(error) or type(error).__name__}"
         if self._refused is not None and monotonic() - self._refused[0] < REFUSAL_S:
             return f"PostgreSQL takes no changes: {self._refused[1]}"
         return None
@@ -123,6 +135,11 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+async def allow_pauses(session: AsyncSession) -> None:
+    """Let the transaction compute for a minute between two statements, as where it is about all of a catalog."""
+    await session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {LONG_PAUSE_MS}"))
 
 
 def _keep_asking(connection: Any, _record: Any) -> None:

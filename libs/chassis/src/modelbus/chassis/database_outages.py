@@ -7,6 +7,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 OUTAGES: tuple[type[Exception], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # Of a session that the server has ended, between its last word and the end of the connection.
+    asyncpg.InternalClientError,
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
     InterfaceError,
@@ -16,8 +18,9 @@ OUTAGES: tuple[type[Exception], ...] = (
 
 TRY_AGAIN_STATES = ("40001", "40P01", "55P03", "57014")
 """PostgreSQL's states for a transaction that another one was in the way of: serialisation, deadlock, time-outs."""
-OUTAGE_STATES = (*TRY_AGAIN_STATES, "08", "53", "57P", "25006")
-"""These, and its classes for lost connections, lack of resources, and a server that stops, starts, or only reads.
+OUTAGE_STATES = (*TRY_AGAIN_STATES, "08", "53", "57P", "25006", "25P03")
+"""These, its classes for lost connections, lack of resources, and a server that stops or starts, and its states for one
+that only reads, and for a transaction that it ended as nothing was said in it.
 
 https://www.postgresql.org/docs/current/errcodes-appendix.html
 """

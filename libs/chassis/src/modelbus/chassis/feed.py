@@ -23,7 +23,7 @@ from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import pause_s
 from modelbus.chassis.memory import growing
 from modelbus.chassis.messaging import Bus
-from modelbus.chassis.replica import Applied, GapError, Records, Replica
+from modelbus.chassis.replica import Applied, GapError, Records, Replica, compare_all
 from modelbus.chassis.tracing import span
 from modelbus.contracts.catalog import CatalogHeartbeat
 from modelbus.contracts.envelope import Envelope, MalformedEnvelopeError, read_envelope
@@ -284,9 +284,20 @@ class Follower:
         ours = self.digests()
         wrong = [kind for kind in ours if head.digests.get(kind) != ours[kind]]
         if wrong:
-            self.alarms += 1
-            log.error("records differ from the truth at equal revision", kinds=wrong, revision=self.revision)
-            await self._take_snapshot()
+            await self._mend(wrong)
+
+    async def _mend(self, wrong: list[str]) -> None:
+        """Take a snapshot, and say what was wrong: what another release only tells in another shape is no fault."""
+        revision, held = self.revision, {kind: dict(self.records[kind]) for kind in wrong}
+        await self._take_snapshot()
+        told = {kind: dict(self.records[kind]) for kind in wrong}
+        found = await asyncio.to_thread(compare_all, held, told)
+        # What was changed before the snapshot was taken is no difference; each change is of one record.
+        if found.reshaped and found.other <= self.revision - revision:
+            log.info("records are told in another shape, as by a release ahead or behind", kinds=wrong)
+            return
+        self.alarms += 1
+        log.error("records differ from the truth at equal revision", kinds=wrong, revision=revision)
 
     def _read(self, snapshot: Snapshot) -> tuple[Replica, Applied]:
         with growing(sum(map(len, snapshot.records.values()))):

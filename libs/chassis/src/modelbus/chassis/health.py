@@ -1,6 +1,5 @@
 """Health: alive is the process, ready is what it needs; readiness says what is missing."""
 
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
@@ -10,13 +9,6 @@ from starlette.responses import Response
 
 type Check = Callable[[], Awaitable[str | None]]
 """Answers what is wrong in a few words, or None."""
-
-
-def distrust(error: BaseException) -> str | None:
-    """Say that a server did not prove who it is, if that is what the error is about."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not believed: {error.verify_message}"
-    return None
 
 
 def routes(checks: Mapping[str, Check], impairments: Mapping[str, Check] = MappingProxyType({})) -> APIRouter:

@@ -175,6 +175,8 @@ class Hearing:
 
     async def _delivered_together(self, messages: Sequence[Msg]) -> bool:
         """Handle the messages in one transaction; answer whether that is settled, or each must be handled alone."""
+        if any(self._settling.is_suspect(each) for each in messages):
+            return False
         try:
             heard = [each for message in messages if (each := self._read(message)) is not None]
             correlations = {each.envelope.correlation_id for each in heard}
@@ -230,7 +232,13 @@ class Hearing:
 
     async def _handle_or_settle(self, message: Msg, envelope: Envelope) -> None:
         try:
-            await self._handle(envelope)
+            if not await self._settling.begin(message, envelope):
+                return
+            try:
+                await self._handle(envelope)
+            finally:
+                # Also where we are told to stop: only who is ended over it does not come here.
+                await self._settling.end(message, envelope)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, its message is settled
             await self._settling.fail(message, envelope, error)
         else:

@@ -9,20 +9,22 @@ from modelbus.chassis.logs import logger
 from modelbus.chassis.outages import is_outage
 
 LONGEST_PAUSE_S = 5.0
+SETTLED_S = 1.0
+"""Of a service that has just started: who waited for it comes first, and what nobody waits for begins now."""
 
 log = logger(__name__)
 
 
 async def repeat(
-    name: str, work: Callable[[], Awaitable[object]], *, every_s: float, jitter: float = 0.1, is_soon: bool = True
+    name: str, work: Callable[[], Awaitable[object]], *, every_s: float, jitter: float = 0.1, after_s: float = 0.0
 ) -> None:
-    """Do the work again and again, `every_s` seconds (give or take the jitter) after it ended; first now, if `is_soon`.
+    """Do the work again and again, `every_s` seconds (give or take the jitter) after it ended; first after `after_s`.
 
     An outage is logged once when it begins and once when it is over; the work is tried again with a growing pause.
     """
     failures = 0
-    if not is_soon:
-        await asyncio.sleep(_about(every_s, jitter))
+    if after_s:
+        await asyncio.sleep(_about(after_s, jitter))
     while True:
         try:
             await work()

@@ -8,13 +8,14 @@ from contextlib import suppress
 from typing import Self
 
 from faststream.nats import NatsBroker
+from faststream.nats.security import NatsSecurity, NatsUserPassword
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from modelbus.chassis.bus_access import BusAccess, bus_access
-from modelbus.chassis.health import distrust
+from modelbus.chassis.bus_access import BusAccess, BusTls, bus_access
 from modelbus.chassis.logs import logger
 from modelbus.chassis.loops import pause_s
+from modelbus.chassis.outages import distrust
 from modelbus.chassis.settings import BusSettings
 from modelbus.chassis.topology import Keeping
 from modelbus.chassis.turns import read_in_turns
@@ -52,7 +53,7 @@ class Bus:
         self.broker = NatsBroker(
             list(access.servers),
             name=f"modelbus-{service}",
-            security=access.security(),
+            security=_security(access),
             inbox_prefix=access.inbox_prefix,
             connect_timeout=2,
             # The client takes fractions of a second; the broker's annotation says int.
@@ -179,3 +180,15 @@ class Bus:
         if not self._is_away_told:
             self._is_away_told = True
             log.warning("bus is away", error=self._reason)
+
+
+def _security(access: BusAccess) -> NatsSecurity | None:
+    """Answer as whom the bus is entered, as the broker takes it."""
+    tls = access.tls
+    if access.user is not None:
+        return NatsUserPassword(
+            access.user, access.password or "", ssl_context=tls.context(), tls_handshake_first=tls.is_first
+        )
+    if tls == BusTls():
+        return None
+    return NatsSecurity(ssl_context=tls.context(), tls_handshake_first=tls.is_first)

@@ -10,11 +10,12 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from modelbus.chassis.database import engine_url, plain_dsn
+from modelbus.chassis.database_outages import is_outage
 from modelbus.chassis.entry import TryAgainError
+from modelbus.chassis.outages import distrust
 from modelbus.chassis.settings import DatabaseSettings
 
 LOCK_TIMEOUT_MS = 2_000
@@ -23,7 +24,10 @@ PAUSE_S = 1.0
 WAIT_S = 60.0
 STATEMENT_S = 600.0
 
-_LOCKED, _TOO_LONG = "55P03", "57014"
+_LOCKS = "others have held locks that the migration needs; see pg_stat_activity for long transactions"
+_IN_THE_WAY = dict.fromkeys(("55P03", "40P01"), _LOCKS)
+"""By PostgreSQL's state; whoever is given up for a deadlock need only come again."""
+_TOO_LONG = "57014"
 
 
 def migrate_service(name: str) -> None:
@@ -44,7 +48,8 @@ def migrate(
     """Bring the schema to a revision in `<package>.store.migrations`: all that is between in one transaction, or none.
 
     Raises:
-        TryAgainError: others hold locks that it needs for longer than `wait_s`, or a statement takes `statement_s`.
+        TryAgainError: PostgreSQL is away, or others hold locks that it needs, for longer than `wait_s`, or a
+            statement takes `statement_s`.
     """
     script = script_directory(package)
     arguments = {"dsn": plain_dsn(url)}
@@ -84,30 +89,32 @@ class _Migration:
 async def _migrate(migration: _Migration, engine: AsyncEngine, wait_s: float) -> None:
     deadline = monotonic() + wait_s
     try:
-        while not await _is_done(migration, engine):
+        while hindrance := await _hindrance(migration, engine):
             if monotonic() > deadline:
                 raise TryAgainError(
-                    f"the schema {migration.schema} is not migrated, and as it was: for {wait_s:g} s others have held "
-                    "locks that the migration needs; see pg_stat_activity for long transactions, then run it again"
+                    f"the schema {migration.schema} is not migrated, and as it was: for {wait_s:g} s {hindrance}, "
+                    "then run it again"
                 )
             await asyncio.sleep(PAUSE_S)
     finally:
         await engine.dispose()
 
 
-async def _is_done(migration: _Migration, engine: AsyncEngine) -> bool:
-    """Try once; answers whether nobody was in the way."""
+async def _hindrance(migration: _Migration, engine: AsyncEngine) -> str | None:
+    """Try once; answer what was in the way, None where it is done."""
     try:
         async with engine.begin() as connection:
             await connection.run_sync(migration.run)
-    except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None)
+    except Exception as error:
+        state = getattr(getattr(error, "orig", error), "sqlstate", None)
         if state == _TOO_LONG:
             raise TryAgainError(
                 f"the schema {migration.schema} is not migrated, and as it was: a statement took longer than "
                 f"{migration.statement_s:g} s; raise MODELBUS_MIGRATION_STATEMENT_S, then run it again"
             ) from error
-        if state != _LOCKED:
+        if distrust(error) or not (is_outage(error) or isinstance(error, OSError)):
             raise
-        return False
-    return True
+        # Only the first line: what SQLAlchemy tells beside it is the statement.
+        reason = str(error).partition("\n")[0]
+        return _IN_THE_WAY.get(state or "") or f"PostgreSQL could not be used; see why ({reason})"
+    return None

@@ -1,5 +1,6 @@
 """What a neighbour's absence looks like: the bus's and another service's here, who has others says so."""
 
+import ssl
 from collections.abc import Callable
 
 import httpx
@@ -21,3 +22,10 @@ def heed(judge: Judge) -> None:
 def is_outage(error: BaseException) -> bool:
     """Tell whether the error means that a neighbour is away, rather than that we are wrong."""
     return isinstance(error, OUTAGES) or any(judge(error) for judge in _judges)
+
+
+def distrust(error: BaseException) -> str | None:
+    """Say that a server did not prove who it is, if that is what the error is about."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not believed: {error.verify_message}"
+    return None

@@ -148,6 +148,21 @@ class Outbox:
         row = (await session.execute(begun.returning(self.head.c.version, self.head.c.epoch))).one()
         return Head(epoch=row.epoch, revision=row.version)
 
+    async def renumber(self, session: AsyncSession, *, after: int) -> int:
+        """Put what was recorded after that revision behind all, into the epoch that was just begun; answer how many.
+
+        The caller's transaction has begun the epoch, so nobody else takes a number meanwhile.
+        """
+        head, rows = await self.read_head(session), self.rows
+        place = head.revision + sa.func.row_number().over(order_by=rows.c.revision)
+        late = sa.select(rows.c.revision, place.label("place"))
+        moved = late.where(rows.c.revision > after, rows.c.epoch != head.epoch).subquery()
+        numbered = sa.update(rows).where(rows.c.revision == moved.c.revision)
+        numbered = numbered.values(revision=moved.c.place, epoch=head.epoch)
+        count = len((await session.execute(numbered.returning(rows.c.revision))).all())
+        await session.execute(sa.update(self.head).values(version=self.head.c.version + count))
+        return count
+
     async def forget(self, session: AsyncSession, *, before: datetime) -> int:
         """Delete rows recorded before that time, but never the newest; answer how many."""
         newest = sa.select(sa.func.max(self.rows.c.revision)).scalar_subquery()

@@ -80,6 +80,14 @@ class Parking:
             # Parked once, however often the event is told; the row's own id says the same of the place in the stream.
             sa.UniqueConstraint("consumer", "event_id", name="parked_once"),
         )
+        self.begun = sa.Table(
+            "begun",
+            metadata,
+            sa.Column("consumer", sa.Text, primary_key=True),
+            sa.Column("event_id", sa.Uuid, primary_key=True),
+            sa.Column("times", sa.Integer, nullable=False),
+        )
+        """Messages that are in somebody's hands, or ended who had them."""
         self._retries: dict[str, Retry] = {}
         self._database: Database | None = None
 
@@ -96,6 +104,19 @@ class Parking:
         message["reason"] = message["reason"].replace("\x00", "\\x00")[:4000]
         async with self._in.transaction() as session:
             await session.execute(insert(self.rows).values(**message).on_conflict_do_nothing())
+
+    async def begin(self, consumer: str, event_id: UUID) -> int:
+        """Note that a message is begun; answer how often it is by now, without having been done with."""
+        row = insert(self.begun).values(consumer=consumer, event_id=event_id, times=1)
+        again = row.on_conflict_do_update(constraint=self.begun.primary_key, set_={"times": self.begun.c.times + 1})
+        async with self._in.transaction() as session:
+            return await session.scalar(again.returning(self.begun.c.times)) or 0
+
+    async def end(self, consumer: str, event_id: UUID) -> None:
+        """Note that a message is done with, for now or for good."""
+        begun = self.begun.c
+        async with self._in.transaction() as session:
+            await session.execute(sa.delete(self.begun).where(begun.consumer == consumer, begun.event_id == event_id))
 
     async def list_parked(self, limit: int, before: UUID | None) -> ParkedPage:
         """List messages, newest first, from before that id on."""

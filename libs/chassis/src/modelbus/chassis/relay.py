@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import nats.errors
 import sqlalchemy as sa
 from nats.js import JetStreamContext
 from nats.js.api import Header
@@ -22,24 +23,32 @@ from modelbus.chassis.loops import pause_s
 from modelbus.chassis.messaging import PUBLISH_TIMEOUT_S, Bus
 from modelbus.chassis.outages import is_outage
 from modelbus.chassis.outbox import Outbox, record
+from modelbus.chassis.parting import envelope_at, last_shared
 from modelbus.contracts.bus import Stream
 from modelbus.contracts.catalog import CatalogReset
-from modelbus.contracts.envelope import Envelope, MalformedEnvelopeError, read_envelope
+from modelbus.contracts.envelope import Envelope
 
 BATCH = 500
 TRIES_BEFORE_PROBLEM = 3
 """One may lose a race, and be right the next time."""
 POLL_S = 1.0
 ANSWER_S = 10.0
-SILENCE_MS = 5000
+SILENCE_MS = 3000
 """A leader asks every second. One that is frozen, or out of reach, keeps its connection, and with it the lock, until
-PostgreSQL ends the session after so long; it finds out when it asks again."""
+PostgreSQL ends the session after so long; it finds out when it asks again. Routers must know within five seconds."""
 
 log = logger(__name__)
 
 
 class StreamMovedError(Exception):
     """The stream is not where we left it: somebody else has published, or it was lost."""
+
+
+class UnacknowledgedError(TimeoutError):
+    """NATS answers, and does not say of an event that it has it: it keeps silent of one that it could not write."""
+
+    def __init__(self) -> None:
+        super().__init__("NATS acknowledges none, as when its disk is full or only reads: its log says why")
 
 
 @dataclass(slots=True)
@@ -109,7 +118,7 @@ class Relay:
         )
         try:
             await self._become_leader(connection)
-            cursor = await self._reconcile(await self._find_cursor(context))
+            cursor = await self._reconcile(context, await self._find_cursor(context))
             self.relayed, self._failures = cursor.revision, 0
             while True:
                 self._wake.clear()
@@ -146,21 +155,19 @@ class Relay:
         """Find the newest event of ours; what somebody else has put behind it is passed over, and said."""
         state = (await context.stream_info(self._stream.name)).state
         for sequence in range(state.last_seq, state.first_seq - 1 if state.messages else state.last_seq, -1):
-            found = await context.get_msg(self._stream.name, seq=sequence)
-            try:
-                envelope = read_envelope(found.headers, b"")
-            except MalformedEnvelopeError:
-                envelope = None
-            if envelope and envelope.source == self._outbox.source and envelope.epoch and envelope.revision:
-                return Cursor(state.last_seq, envelope.id, envelope.epoch, envelope.revision)
+            envelope = await envelope_at(context, self._stream.name, sequence, self._outbox.source)
+            if envelope is not None:
+                return Cursor(state.last_seq, envelope.id, envelope.epoch, envelope.revision or 0)
             log.error("a message that is not ours is on our stream", stream=self._stream.name, sequence=sequence)
         return Cursor(state.last_seq, None, None, 0)
 
-    async def _reconcile(self, cursor: Cursor) -> Cursor:
+    async def _reconcile(self, context: JetStreamContext, cursor: Cursor) -> Cursor:
         """Begin a new epoch where the truth and the stream do not continue one another.
 
         That is when the database was restored to an earlier state, or the stream was lost together with events
         that the outbox no longer holds. An empty stream with a whole outbox is simply told again.
+
+        What a restored database recorded before we looked is put behind the reset: nobody has heard of it.
 
         After a loss what the outbox does hold is told, and the reset behind it: it may be heard for the first time,
         and who hears it again does it once. The order of revisions stays as it is, so nobody takes older for newer.
@@ -184,14 +191,19 @@ class Relay:
         if cursor.epoch != head.epoch and first_of_epoch is not None and first_of_epoch > cursor.revision:
             # The new epoch was begun, but its first events did not reach the stream.
             return Cursor(cursor.sequence, cursor.event_id, head.epoch, first_of_epoch - 1)
-        return await self._begin_epoch(cursor)
+        shared = await last_shared(context, self._stream.name, self._database, self._outbox)
+        return await self._begin_epoch(cursor, shared)
 
-    async def _begin_epoch(self, cursor: Cursor) -> Cursor:
+    async def _begin_epoch(self, cursor: Cursor, shared: int | None = None) -> Cursor:
+        """Begin an epoch beyond all that was told; what was recorded after the shared revision is told in it."""
         async with self._database.transaction() as session:
             head = await self._outbox.begin_epoch(session, beyond=cursor.revision)
             if CatalogReset in self._stream.events:
                 await record(session, CatalogReset(epoch=head.epoch))
-        log.warning("a new epoch begins", stream=self._stream.name, epoch=str(head.epoch), after_revision=head.revision)
+                await self._outbox.flush(session)
+            again = 0 if shared is None else await self._outbox.renumber(session, after=shared)
+        about = {"stream": self._stream.name, "epoch": str(head.epoch), "after_revision": head.revision}
+        log.warning("a new epoch begins", **about, renumbered=again)
         return Cursor(cursor.sequence, cursor.event_id, head.epoch, head.revision)
 
     async def _next_rows(self, connection: "asyncpg.Connection[Any]", after: int) -> list[asyncpg.Record]:
@@ -215,6 +227,8 @@ class Relay:
         for answer, row in zip(answers, rows, strict=True):
             if isinstance(answer, APIError):
                 raise StreamMovedError(f"refused revision {row['revision']}: {answer.description}") from answer
+            if isinstance(answer, nats.errors.TimeoutError):
+                raise UnacknowledgedError from answer
             if isinstance(answer, BaseException):
                 raise answer
             cursor.sequence, cursor.event_id = answer.seq, row["id"]

@@ -1,13 +1,17 @@
 """A replica: the catalog's records as their own JSON texts, with the revision and the digests that go with them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
+from pydantic import ValidationError
 
 from modelbus.contracts.catalog import CHANGES
+from modelbus.contracts.event import read_event
 from modelbus.contracts.feed import Change, RecordChange, Snapshot, digest_text, record_digest
 
+_AS_CHANGE = b'{"id":"00000000-0000-0000-0000-000000000000","record":%s}'
 _KIND_OF_TYPE = {event.type: kind for kind, event in CHANGES.items()}
 
 type Records = dict[str, dict[UUID, bytes]]
@@ -22,6 +26,37 @@ class Applied:
     gone: dict[str, set[UUID]]
     is_whole: bool
     """True after a snapshot: `changed` holds everything, and whatever is not in it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How many records of one copy are not in another as they are."""
+
+    reshaped: int
+    """Say the same with more or fewer fields, as a release ahead or behind tells them."""
+    other: int
+    """Say something else, or are in one of the two alone."""
+
+
+def compare_all(ours: Records, theirs: Records) -> Difference:
+    """Compare two copies of the records of the same kinds by what they say to this release."""
+    found = [_compare(kind, ours[kind], theirs[kind]) for kind in ours]
+    return Difference(sum(each.reshaped for each in found), sum(each.other for each in found))
+
+
+def _compare(kind: str, ours: Mapping[UUID, bytes], theirs: Mapping[UUID, bytes]) -> Difference:
+    both = [(ours[record_id], theirs[record_id]) for record_id in ours.keys() & theirs.keys()]
+    texts = [(one, another) for one, another in both if one != another]
+    reshaped = sum(_say_the_same(kind, one, another) for one, another in texts)
+    return Difference(reshaped, len(texts) - reshaped + len(ours.keys() ^ theirs.keys()))
+
+
+def _say_the_same(kind: str, one: bytes, another: bytes) -> bool:
+    try:
+        first, second = (read_event(CHANGES[kind], _AS_CHANGE % body) for body in (one, another))
+    except ValidationError:
+        return False
+    return first == second
 
 
 class GapError(Exception):

@@ -33,7 +33,7 @@ TRACE_HEADER = HEADER.encode()
 LONGEST_REQUEST_ID = 128
 EXIT_JOB_FAILED = 70
 
-_failed_jobs: list[str] = []
+failed_jobs: list[str] = []
 """Why this process ends; there is one service in it."""
 
 type Job = Callable[[], Awaitable[None]]
@@ -166,7 +166,7 @@ async def running(jobs: Mapping[str, Awaitable[None]]) -> AsyncIterator[None]:
     def report(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
             log.critical("a job failed and the service stops", job=task.get_name(), exc_info=task.exception())
-            _failed_jobs.append(task.get_name())
+            failed_jobs.append(task.get_name())
             signal.raise_signal(signal.SIGTERM)
 
     tasks = []
@@ -197,7 +197,7 @@ def serve(app: Any, settings: ServiceSettings) -> None:
     settle()
     # The server raises the signal that stopped it once more when all is closed; by then it is ours to answer.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(EXIT_JOB_FAILED if _failed_jobs else 0))
+        signal.signal(number, lambda *_: sys.exit(EXIT_JOB_FAILED if failed_jobs else 0))
     uvicorn.run(
         app,
         host=settings.host,

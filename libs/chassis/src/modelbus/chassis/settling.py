@@ -24,6 +24,9 @@ MOST_TOO_MUCH = 20
 
 A server that is burdened for as long is an outage; what takes too much even after it would be told again for ever.
 """
+SUSPECT_DELIVERIES = 3
+"""What is delivered so often may have ended who handled it; that each is begun is noted from then on."""
+MOST_BEGINNINGS = 3
 _PARKING_TRIES = 3
 
 log = logger(__name__)
@@ -42,6 +45,36 @@ class Settling:
         """Forget the failures of events that are done with."""
         for event_id in event_ids:
             self._failures.pop(event_id, None)
+
+    def is_suspect(self, message: Msg) -> bool:
+        """Tell whether the message was told so often that it may be what ends who handles it."""
+        return (message.metadata.num_delivered or 1) >= SUSPECT_DELIVERIES
+
+    async def begin(self, message: Msg, envelope: Envelope) -> bool:
+        """Note that a suspect is begun; answer False where it was too often, without an end, and is parked.
+
+        Who is ended for want of memory can count nothing, and the message would be told again for ever.
+        """
+        if not self.is_suspect(message):
+            return True
+        times = await self._parking.begin(self._consumer.durable, envelope.id)
+        if times <= MOST_BEGINNINGS:
+            return True
+        log.error("event is parked", error="whoever handled it has ended over it", tries=times - 1)
+        reason = f"begun {times - 1} times and never done with: each time the process that handled it has ended"
+        await self.park(message, envelope, reason, tries=times - 1)
+        await self.end(message, envelope)
+        return False
+
+    async def end(self, message: Msg, envelope: Envelope) -> None:
+        """Note that what `begin` noted is done with, however it went; while that can't be noted, it counts."""
+        if not self.is_suspect(message):
+            return
+        try:
+            await self._parking.end(self._consumer.durable, envelope.id)
+        except Exception as error:
+            if not is_outage(error):
+                raise
 
     async def wait(self, message: Msg) -> None:
         """Have it told again: an outage is not the message's fault, it may come again as often as it takes."""

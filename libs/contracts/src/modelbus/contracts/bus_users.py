@@ -42,7 +42,7 @@ class BusUser:
 
 
 def inbox_prefix(user: str | None) -> str:
-    """Answer where the user's answers arrive; nobody else may listen there."""
+    """Answer where the user's answers arrive; nobody but it and the operator may listen there."""
     return f"{DEFAULT_INBOX}_{user}" if user else DEFAULT_INBOX
 
 
@@ -95,7 +95,6 @@ def _subscriber() -> BusUser:
         SUBSCRIBER,
         publish=("$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.*"),
         subscribe=(
-            f"{DEFAULT_INBOX}.>",
             f"{inbox_prefix(SUBSCRIBER)}.>",
             *(f"{noun}.*" for noun in nouns if noun not in SEALED),
         ),

@@ -1,12 +1,12 @@
 """Backup: the whole configuration of what runs, into a file and back, through the catalog's REST API."""
 
-import os
 from pathlib import Path
 
 import httpx
 
 from modelbus.launcher.endpoints import read_endpoints
 from modelbus.launcher.errors import BackupFailedError
+from modelbus.launcher.files import replacing
 from modelbus.launcher.home import Home
 
 TIMEOUT_S = 600.0
@@ -17,20 +17,21 @@ def backup(home: Home, file: Path) -> None:
     """Write the configuration to a new file; its secrets stay under the master key.
 
     Raises:
-        BackupFailedError: nothing runs, or the catalog refuses, or the file is there already.
+        BackupFailedError: nothing runs, or the catalog refuses, or the file is there already or can't be written.
     """
+    if file.exists():
+        raise BackupFailedError(f"{file} is there already, and no backup is overwritten")
     with catalog_of(home) as catalog:
         try:
             with catalog.stream("GET", "/api/v1/export", params={"secrets": "master"}) as answer:
                 refuse_refusal(answer)
                 # Nobody else's to read: it holds sealed secrets.
-                with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+                with replacing(file) as written:
                     for chunk in answer.iter_bytes():
                         written.write(chunk)
-        except FileExistsError as error:
-            raise BackupFailedError(f"{file} is there already, and no backup is overwritten") from error
+        except OSError as error:
+            raise BackupFailedError(f"{file} can't be written: {error.strerror}") from error
         except httpx.HTTPError as error:
-            file.unlink(missing_ok=True)
             raise BackupFailedError(f"the catalog does not answer: {error!r}") from error
     print(f"{file} holds the whole configuration. Keep {home.secrets} too: it has the master key.")
 

@@ -3,16 +3,18 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from modelbus.launcher.backoff import next_delay
 from modelbus.launcher.errors import LaunchError
 from modelbus.launcher.files import set_aside, trim
 from modelbus.launcher.guarding import Guard
-from modelbus.launcher.program import Pause, Program, Step, wait_ready
+from modelbus.launcher.program import Ailment, Pause, Program, Step, wait_ready
 from modelbus.launcher.progress import Progress
 
 STEP_S = 120.0
 WATCH_S = 0.1
+EXAMINE_S = 2.0
 TRIM_S = 30.0
 
 
@@ -27,6 +29,9 @@ class Watched:
     """When it is started again; None while it runs."""
     is_awaited: bool = False
     """Started again and not ready yet."""
+    examined: float = 0.0
+    """When it was last asked for what ails it."""
+    ailment: Ailment | None = None
 
 
 class Fleet:
@@ -36,6 +41,8 @@ class Fleet:
         self._guard, self._progress, self._pause = guard, progress, pause
         self._watched: list[Watched] = []
         self._steps: list[Step] = []
+        self._is_stuck = False
+        """Something could not be written the last time, and it was said."""
 
     @property
     def programs(self) -> list[Program]:
@@ -76,17 +83,16 @@ class Fleet:
 
     def watch(self, tell_change: Callable[[], None]) -> None:
         """Restart what dies, for ever; `tell_change` hears of every new process. The pause raises to end it."""
-        trimmed = time.monotonic()
+        trimmed, has_news = time.monotonic(), False
         while True:
             changes = [self._look_after(watched) for watched in self._watched]
-            if any(changes):
-                tell_change()
+            has_news = (has_news or any(changes)) and not self._is_done(tell_change)
             if not self._guard.is_running:
                 self._guard.start([program for program in self.programs if program.is_running])
             if time.monotonic() - trimmed > TRIM_S:
                 trimmed = time.monotonic()
                 for program in self.programs:
-                    trim(program.log)
+                    self._is_done(partial(trim, program.log))
             self._pause(WATCH_S)
 
     def stop(self) -> None:
@@ -110,12 +116,26 @@ class Fleet:
             if watched.is_awaited and program.is_ready():
                 watched.is_awaited = False
                 self._progress.say(f"{program.name} is back (process {program.pid})")
+            elif now - watched.examined > EXAMINE_S:
+                self._examine(watched, now)
             return False
         if watched.due is None:
             self._mourn(watched, now)
         elif now >= watched.due:
             return self._revive(watched, now)
         return False
+
+    def _examine(self, watched: Watched, now: float) -> None:
+        """Say what ails a program, once, and end it as soon as a new start would help: what has ended is started."""
+        program, known = watched.program, watched.ailment
+        watched.examined, watched.ailment = now, program.ailment()
+        if watched.ailment is None:
+            return
+        if known is None:
+            self._progress.say(f"{program.name} runs, but {watched.ailment.reason} (log: {program.log})")
+        if watched.ailment.is_curable:
+            self._progress.say(f"{program.name} can do it again once it is started anew: stopping it")
+            program.stop()
 
     def _mourn(self, watched: Watched, now: float) -> None:
         program = watched.program
@@ -127,14 +147,26 @@ class Fleet:
         self._progress.say(f"{program.name} {how}; starting it again in {watched.delay_s:g} s (log: {program.log})")
 
     def _revive(self, watched: Watched, now: float) -> bool:
-        watched.started, watched.due, watched.is_awaited = now, None, True
+        watched.started, watched.due, watched.is_awaited, watched.ailment = now, None, True, None
         try:
             watched.program.clear_remains()
             watched.program.start()
-        except LaunchError as failure:
+        except (LaunchError, OSError) as failure:
             watched.delay_s = next_delay(watched.delay_s, 0)
             watched.due = now + watched.delay_s
             self._progress.say(f"{failure} Trying again in {watched.delay_s:g} s")
             return False
         self._guard.tell_start(watched.program)
+        return True
+
+    def _is_done(self, write: Callable[[], None]) -> bool:
+        """Return whether it could be written; a full disk ends nothing: it is said once, and tried again."""
+        try:
+            write()
+        except OSError as failure:
+            if not self._is_stuck:
+                self._progress.say(f"something can't be written and is tried again: {failure}")
+            self._is_stuck = True
+            return False
+        self._is_stuck = False
         return True

@@ -91,7 +91,7 @@ class Launch:
         return line
 
     def _start_servers(self) -> Line:
-        steps = [] if is_prepared(self.home) else [bus_users(self.settings, self.home)]
+        steps = [] if is_prepared(self.home, self.settings.environment) else [bus_users(self.settings, self.home)]
         self.fleet.begin(*steps)
         postgres, secrets = self._make_postgres()
         self.fleet.finish(*steps)
@@ -124,14 +124,14 @@ class Launch:
         return place
 
     def _prepare_contents(self, line: Line) -> None:
-        if is_prepared(self.home):
+        if is_prepared(self.home, self.settings.environment):
             return
         topology = line.topology()
         self.fleet.begin(topology)
         self.fleet.run(line.provision())
         self.fleet.run(*line.migrations())
         self.fleet.finish(topology)
-        write_private(self.home.prepared, fingerprint())
+        write_private(self.home.prepared, fingerprint(self.settings.environment))
         self.progress.say("Database and streams are up to date")
 
     def _start_services(self, line: Line) -> None:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from modelbus.launcher.asking import ask
 from modelbus.launcher.binaries import nats_server
 from modelbus.launcher.errors import (
     CorruptStreamsError,
@@ -15,7 +16,8 @@ from modelbus.launcher.errors import (
     PortInUseError,
 )
 from modelbus.launcher.ports import LOOPBACK, free_port
-from modelbus.launcher.program import Program, wait_ready
+from modelbus.launcher.program import Ailment, Program, wait_ready
+from modelbus.launcher.room import has_room
 
 CONFIGURATION = """\
 # Written at every start; what is changed here is lost.
@@ -28,6 +30,8 @@ jetstream {{
   max_file_store: 4GB
 }}
 """
+GIVEN_UP = ("write error", "JetStream not enabled")
+"""A stream that could not be written acknowledges nothing more; where the server is one of a cluster, none of them."""
 CORRUPT = ("Can't start JetStream", "Stream metafile", "Missing stream metafile", "Missing consumer metafile")
 
 
@@ -42,11 +46,17 @@ class NatsServer(Program):
         self.directory = directory
         self.port = port
         self._passwords = passwords or {}
+        self._monitor = 0
 
     @property
     def url(self) -> str:
         """Where clients connect."""
         return f"nats://{LOOPBACK}:{self.port}"
+
+    @property
+    def health_url(self) -> str:
+        """Where the server tells how it is."""
+        return f"http://{LOOPBACK}:{self._monitor}/healthz"
 
     @property
     def users(self) -> Path:
@@ -69,7 +79,12 @@ class NatsServer(Program):
 
     def command(self) -> list[str]:
         """Name the program and its configuration."""
-        return [str(nats_server()), "-c", str(self._configuration)]
+        return [str(nats_server()), "-c", str(self._configuration), "-m", str(self._monitor)]
+
+    def start(self) -> None:
+        """Start the process; its health is on another port each time, as one that was free may be taken by now."""
+        self._monitor = free_port()
+        super().start()
 
     def is_ready(self) -> bool:
         """Say whether the server greets; it does so only once all streams are restored."""
@@ -78,6 +93,17 @@ class NatsServer(Program):
                 return self.is_running and connection.recv(4) == b"INFO"
         except OSError:
             return False
+
+    def ailment(self) -> Ailment | None:
+        """Find a stream that the server could not write: it takes nothing more, room or not, until it is started."""
+        try:
+            health = json.loads(ask(self.health_url).partition("\r\n\r\n")[2])
+        except ValueError:
+            return None
+        reason = health.get("error", "")
+        if not any(sign in reason for sign in GIVEN_UP):
+            return None
+        return Ailment(f"it can't write: {reason}", is_curable=has_room(self.directory))
 
     def failure(self) -> LaunchError:
         """Tell a taken port, a full or read-only disk and a spoilt store from the rest."""

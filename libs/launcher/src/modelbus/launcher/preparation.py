@@ -1,6 +1,7 @@
 """What database and streams were last prepared by: where none of it has changed, a start need not do it again."""
 
 import hashlib
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,22 +15,24 @@ STEPS = (
     "chassis/topology.py",
 )
 MIGRATIONS = "store/migrations/versions/*.py"
+SETTINGS = ("MODELBUS_NATS_REPLICAS", "MODELBUS_NATS_USAGE_BYTES")
+"""What the steps do differently by."""
 
 
-def is_prepared(home: Home) -> bool:
-    """Say whether the present code has prepared this home's database, and its streams and their users are there."""
+def is_prepared(home: Home, environment: Mapping[str, str]) -> bool:
+    """Say whether present code and settings have prepared this home's database, and its streams and users are there."""
     streams = list((home.nats / "jetstream").glob("*/streams/CATALOG"))
     return (
         bool(streams)
         and home.bus_users.exists()
         and home.prepared.exists()
-        and home.prepared.read_text() == fingerprint()
+        and home.prepared.read_text() == fingerprint(environment)
     )
 
 
-def fingerprint() -> str:
-    """Digest the code of every step and every migration; by path, as importing it would cost a second."""
-    digest = hashlib.sha256()
+def fingerprint(environment: Mapping[str, str]) -> str:
+    """Digest the settings and the code of every step and migration; by path, as importing it would cost a second."""
+    digest = hashlib.sha256(repr([environment.get(name) for name in SETTINGS]).encode())
     for path in (*_steps(), *_migrations()):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())

@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
@@ -18,6 +19,15 @@ Pause = Callable[[float], None]
 POLL_S = 0.02
 PATIENCE_S = 9.0
 """How long a program may take to stop; a service takes up to 8 s to end its running requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ailment:
+    """Why a program that runs has to be started anew."""
+
+    reason: str
+    is_curable: bool
+    """Whether it would do its work then."""
 
 
 class Program(ABC):
@@ -49,6 +59,10 @@ class Program(ABC):
 
     def clear_remains(self) -> None:  # noqa: B027 - most programs leave nothing
         """Remove what a process that died has left in the way of the next; blocks until that is done."""
+
+    def ailment(self) -> Ailment | None:
+        """Tell what keeps it from its work though it runs, if only a new start helps; blocks for a second at most."""
+        return None
 
     def failure(self) -> LaunchError:
         """Explain why it ended while it was being started."""

@@ -1,11 +1,11 @@
 """The services and the steps before them: which command, and what each may know."""
 
 import json
-import socket
 import sys
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from modelbus.launcher.asking import answers
 from modelbus.launcher.home import Home
 from modelbus.launcher.leftovers import VARIABLE
 from modelbus.launcher.program import Program, Step
@@ -124,16 +124,3 @@ def environment(settings: Settings, home: Home) -> dict[str, str]:
     """Answer what everything that we start sees."""
     # Unbuffered, so that the log holds the last words of a program that was killed.
     return {**settings.environment, VARIABLE: str(home.path), "PYTHONUNBUFFERED": "1"}
-
-
-def answers(url: str) -> bool:
-    """Say whether a GET answers 200; by hand, as an HTTP client takes longer to load than all services to answer."""
-    address = urlsplit(url)
-    host = address.hostname or ""
-    request = f"GET {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n"
-    try:
-        with socket.create_connection((host, address.port or 80), timeout=1) as connection:
-            connection.sendall(request.encode())
-            return connection.recv(12) == b"HTTP/1.1 200"
-    except OSError:
-        return False

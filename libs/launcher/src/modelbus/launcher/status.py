@@ -2,9 +2,10 @@
 
 import psutil
 
+from modelbus.launcher.asking import answers
 from modelbus.launcher.endpoints import read_endpoints
 from modelbus.launcher.home import Home
-from modelbus.launcher.services import SERVICES, answers
+from modelbus.launcher.services import SERVICES
 
 NOT_RUNNING = 3
 NOT_READY = 4

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelbus.chassis.entry import leave_out_unused, run, takes_file
+from modelbus.chassis.entry import run, takes_file
 
 if TYPE_CHECKING:
     from modelbus.chassis.database import Database
@@ -15,7 +15,6 @@ SHORTEST_PASSPHRASE = 12
 
 def serve() -> None:
     """Serve the catalog."""
-    leave_out_unused()
     from modelbus.catalog.app import create_app
     from modelbus.catalog.settings import Settings
     from modelbus.chassis import service

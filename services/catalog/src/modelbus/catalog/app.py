@@ -69,7 +69,7 @@ from modelbus.chassis.database import Database
 from modelbus.chassis.database_figures import of_hearings, of_parking, of_relay
 from modelbus.chassis.figures import of_bus
 from modelbus.chassis.hearing import WATCH_EVERY_S
-from modelbus.chassis.loops import repeat
+from modelbus.chassis.loops import SETTLED_S, repeat
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.metrics import Metrics
 from modelbus.chassis.relay import Relay
@@ -148,6 +148,7 @@ def create_app(settings: Settings) -> FastAPI:
         beat = partial(jobs.tell_head, the_feed, bus, outbox)
         tend = partial(jobs.tend_identity, database, keys)
         forget = partial(jobs.forget_history, database, outbox, settings.history_days)
+        pass_time, turn = partial(jobs.let_time_pass, database), partial(jobs.let_prices_turn, database)
         follow = partial(jobs.follow_health, database, settings.health_terms())
         label = partial(jobs.tend_labels, database, has_defaults=settings.default_labels)
         async with service.running(
@@ -157,14 +158,16 @@ def create_app(settings: Settings) -> FastAPI:
                 "watch": repeat("watch", hearing.watch, every_s=WATCH_EVERY_S),
                 "watch usage": repeat("watch usage", usage.watch, every_s=WATCH_EVERY_S),
                 "watch health": repeat("watch health", observed.watch, every_s=WATCH_EVERY_S),
-                "health": repeat("health", follow, every_s=jobs.HEALTH_S),
-                "clock": repeat("clock", partial(jobs.let_time_pass, database), every_s=jobs.TIME_PASSES_S),
-                "prices": repeat("prices", partial(jobs.let_prices_turn, database), every_s=jobs.PRICES_TURN_S),
-                "feed": repeat("feed", the_feed.advance, every_s=jobs.ADVANCE_S),
-                "audit": repeat("audit", the_feed.audit, every_s=jobs.AUDIT_S, is_soon=False),
-                "forget": repeat("forget", forget, every_s=jobs.FORGET_S),
-                "labels": repeat("labels", label, every_s=jobs.TAG_S),
-                "identity": repeat("identity", tend, every_s=jobs.TEND_S),
+                "health": repeat("health", follow, every_s=jobs.HEALTH_S, after_s=SETTLED_S),
+                "clock": repeat("clock", pass_time, every_s=jobs.TIME_PASSES_S, after_s=SETTLED_S),
+                "prices": repeat("prices", turn, every_s=jobs.PRICES_TURN_S, after_s=SETTLED_S),
+                "feed": repeat("feed", the_feed.advance, every_s=jobs.ADVANCE_S, after_s=SETTLED_S),
+                "audit": repeat("audit", the_feed.audit, every_s=jobs.AUDIT_S, after_s=jobs.AUDIT_S),
+                "forget": repeat("forget", forget, every_s=jobs.FORGET_S, after_s=SETTLED_S),
+                "labels": repeat(
+                    "labels", label, every_s=jobs.TAG_S, after_s=0.0 if settings.default_labels else SETTLED_S
+                ),
+                "identity": repeat("identity", tend, every_s=jobs.TEND_S, after_s=SETTLED_S),
             }
         ):
             yield

@@ -15,7 +15,7 @@ from modelbus.chassis.database import Database
 from modelbus.chassis.database_figures import of_hearings, of_parking, of_relay
 from modelbus.chassis.figures import of_bus
 from modelbus.chassis.hearing import WATCH_EVERY_S
-from modelbus.chassis.loops import repeat
+from modelbus.chassis.loops import SETTLED_S, repeat
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.metrics import Metrics
 from modelbus.chassis.parking import Parking
@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
             "watch": repeat("watch", hearing.watch, every_s=WATCH_EVERY_S),
             "watch usage": repeat("watch usage", usage.watch, every_s=WATCH_EVERY_S),
             "skips": repeat("skips", partial(compare_skips, database), every_s=SKIPS_EVERY_S),
-            "forget": repeat("forget", partial(forget, database), every_s=FORGET_EVERY_S),
+            "forget": repeat("forget", partial(forget, database), every_s=FORGET_EVERY_S, after_s=SETTLED_S),
             "audit": repeat("audit", audit.keep_right, every_s=0),
         }
         async with service.running(jobs):

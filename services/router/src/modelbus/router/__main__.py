@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-from modelbus.chassis.entry import leave_out_unused, run, takes_file
+from modelbus.chassis.entry import run, takes_file
 
 
 def serve() -> None:
     """Serve the callers."""
-    leave_out_unused()
     from modelbus.chassis import service
     from modelbus.router.app import create_app
     from modelbus.router.settings import Settings

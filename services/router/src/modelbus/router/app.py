@@ -51,10 +51,12 @@ from modelbus.router.ledger.ledger import Ledger
 from modelbus.router.ledger.spool import Spool
 from modelbus.router.limits.budgets import Spending
 from modelbus.router.limits.gate import Gate
+from modelbus.router.limits.grants import Grants
 from modelbus.router.limits.quotas import Quotas
 from modelbus.router.limits.registry import Registry
 from modelbus.router.limits.sharing import Sharing
 from modelbus.router.limits.statement import Statement
+from modelbus.router.limits.waiting import Waiting
 from modelbus.router.memo.answers import Answers
 from modelbus.router.memo.memo import Memo
 from modelbus.router.memo.repeats import Repeats
@@ -82,7 +84,14 @@ def create_app(settings: Settings) -> ASGIApp:
     ledger = Ledger(spool, bus, router_id=router_id, run_id=run_id)
     registry, spending = Registry(), Spending()
     sharing = Sharing(registry, bus, catalog, run_id=run_id)
-    statement = Statement(spending, bus, run_id=run_id, keep=settings.state_dir / "spending.json")
+    statement = Statement(
+        spending,
+        bus,
+        Waiting(spool, run_id=run_id),
+        run_id=run_id,
+        keep=settings.state_dir / "spending.json",
+        is_wanted=Grants(lambda: catalog.table).any,
+    )
     deadlines = Deadlines(
         settings.connect_s, settings.first_byte_s, settings.stall_s, settings.first_token_s, settings.total_s
     )
@@ -113,8 +122,8 @@ def create_app(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            _open(spool)
             stack.callback(spool.close)
+            await _open(spool, ledger)
             bus.start()
             stack.push_async_callback(bus.stop)
             await stack.enter_async_context(feed)
@@ -174,11 +183,13 @@ def create_app(settings: Settings) -> ASGIApp:
     return _beside(door, beside)
 
 
-def _open(spool: Spool) -> None:
+async def _open(spool: Spool, ledger: Ledger) -> None:
     try:
         spool.open()
     except OSError as error:
         log.error("usage can't be written and waits in memory", error=str(error))  # noqa: TRY400
+    # What a process that was killed left is to be in the spool before that is summed up.
+    await ledger.write()
 
 
 def _beside(door: Door, rest: FastAPI) -> ASGIApp:

@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-from modelbus.chassis.entry import leave_out_unused, run, takes_file
+from modelbus.chassis.entry import run, takes_file
 
 
 def serve() -> None:
     """Serve sync."""
-    leave_out_unused()
     from modelbus.sync.settings import Settings
 
     settings = Settings()

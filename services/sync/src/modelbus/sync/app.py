@@ -17,7 +17,7 @@ from modelbus.chassis.database import Database
 from modelbus.chassis.database_figures import of_hearings, of_parking, of_relay
 from modelbus.chassis.feed import Applied, Follower
 from modelbus.chassis.figures import of_bus, of_follower
-from modelbus.chassis.loops import repeat
+from modelbus.chassis.loops import SETTLED_S, repeat
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.metrics import Metrics
 from modelbus.chassis.observing import Tell, teller
@@ -121,11 +121,12 @@ def create_app(settings: Settings) -> FastAPI:
             "credentials": repeat("credentials", lambda: intake.refusals.tell(tell_credentials), every_s=TELL_EVERY_S),
             "schedule": repeat("schedule", lambda: schedule_runs(database, directory, wake), every_s=SCHEDULE_EVERY_S),
             "metadata": repeat("metadata", library.tend, every_s=METADATA_EVERY_S),
-            "stuck": repeat("stuck", lambda: fail_stuck(database, longest), every_s=STUCK_EVERY_S),
+            "stuck": repeat("stuck", lambda: fail_stuck(database, longest), every_s=STUCK_EVERY_S, after_s=SETTLED_S),
             "forgetting": repeat(
                 "forgetting",
                 lambda: forget_old(database, outbox, raw_kept=settings.sync_raw_kept),
                 every_s=FORGET_EVERY_S,
+                after_s=SETTLED_S,
             ),
             **{f"worker-{n}": repeat("runs", worker.work, every_s=0) for n in range(settings.sync_workers)},
         }

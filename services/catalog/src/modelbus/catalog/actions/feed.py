@@ -37,7 +37,7 @@ from modelbus.chassis.database import Database
 from modelbus.chassis.logs import logger
 from modelbus.chassis.outbox import Head as Position
 from modelbus.chassis.outbox import Outbox
-from modelbus.chassis.replica import GapError, Replica
+from modelbus.chassis.replica import GapError, Records, Replica, compare_all
 from modelbus.contracts import access, labels, records, routing
 from modelbus.contracts.catalog import CHANGES, CatalogReset
 from modelbus.contracts.feed import Changes, Head, digest_text, record_digest
@@ -114,7 +114,10 @@ class Feed:
             return position
 
     async def audit(self, rest_s: float = REST_S) -> None:
-        """Compare with the tables, slowly; what differs is said, and read anew at once."""
+        """Compare with the tables, slowly; what differs is read anew at once, and said.
+
+        What a replica of another release has told only in another shape is no fault.
+        """
         async with self._database.reading() as session:
             async with self._turn:
                 position = await self._advance(session)
@@ -124,13 +127,24 @@ class Feed:
             async for kind, record_id, body in _every_record(session, rest_s):
                 truth[kind] += record_digest(kind, record_id, body)
         self._differs = sorted(kind for kind, total in truth.items() if ours[kind] != digest_text(total))
-        if self._differs:
-            log.error("the feed differs from the tables, which are read anew", kinds=self._differs, at=str(position))
-            async with self._turn:
-                # Not while somebody reads the records, who would go on with none.
-                self._replica = Replica(frozenset(KINDS))
-            await self.advance()
+        if differs := self._differs:
+            position, told, true = await self._read_anew(differs)
             self._differs = []
+            found = await asyncio.to_thread(compare_all, told, true)
+            if found.reshaped and not found.other:
+                log.info("the feed told records in another shape, as a release ahead or behind does", kinds=differs)
+            else:
+                log.error("the feed differs from the tables, which were read anew", kinds=differs, at=str(position))
+
+    async def _read_anew(self, kinds: list[str]) -> tuple[Position, Records, Records]:
+        """Read everything from the tables; answers where, and the records of some kinds before and after that."""
+        # Not while somebody reads the records, who would go on with none.
+        async with self._turn, self._database.reading() as session:
+            position, held = await self._advance(session), self._replica
+            self._snapshots.drop()
+            self._replica = await _read(session, position)
+            told, true = ({kind: dict(each.records[kind]) for kind in kinds} for each in (held, self._replica))
+            return position, told, true
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[Replica]:
@@ -156,8 +170,6 @@ class Feed:
         except (GapError, msgspec.DecodeError) as error:
             log.info("the feed is read from the tables", reason=str(error), revision=position.revision)
             self._replica = await _read(session, position)
-            if sum(map(len, self._replica.records.values())) >= memory.MANY:
-                memory.settle()
         return position
 
     async def _follow(self, session: AsyncSession, held: Replica, revision: int) -> None:
@@ -179,6 +191,8 @@ async def _read(session: AsyncSession, position: Position) -> Replica:
     replica.epoch, replica.revision = position.epoch, position.revision
     async for kind, record_id, body in _every_record(session):
         replica.put(kind, record_id, body)
+    if sum(map(len, replica.records.values())) >= memory.MANY:
+        memory.settle()
     return replica
 
 

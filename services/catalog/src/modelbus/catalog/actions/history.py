@@ -1,4 +1,4 @@
-"""What the catalog forgets: events, applied listings and idempotency keys that nobody will ask for any more."""
+"""What the catalog forgets: events, what became of listings, and idempotency keys that nobody will ask for any more."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from modelbus.catalog.store import listings
 from modelbus.catalog.store.tables import idempotency
 from modelbus.chassis.idempotency import KEPT_FOR
-from modelbus.chassis.outbox import Outbox
+from modelbus.chassis.outbox import KEPT, Outbox
 
 
 async def forget_history(session: AsyncSession, outbox: Outbox, days: int) -> None:
@@ -15,5 +15,6 @@ async def forget_history(session: AsyncSession, outbox: Outbox, days: int) -> No
     now = datetime.now(UTC)
     before = now - timedelta(days=days)
     await outbox.forget(session, before=before)
-    await listings.forget_applied(session, before=before)
+    # For so long sync may announce a listing again.
+    await listings.forget_settled(session, before=min(before, now - KEPT))
     await idempotency.forget(session, before=now - KEPT_FOR)

@@ -12,6 +12,7 @@ from modelbus.catalog.domain.import_files import RawEntry
 from modelbus.catalog.domain.imports import Line, Outcome
 from modelbus.catalog.domain.older_shapes import ChainEntry, Entry, ModelEntry, RoutingEntry, read_entry
 from modelbus.catalog.store.matching import read_names
+from modelbus.chassis.database import allow_pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ async def import_entries(session: AsyncSession, entries: Sequence[RawEntry], wis
             read[raw.place] = raw, read_entry(raw.shape, raw.told)
         except EntryMalformedError as error:
             lines[raw.place] = Line(raw.shape, raw.place, "", Outcome.REFUSED, str(error))
+    await allow_pauses(session)
     async with rehearsed(session, only=wishes.dry_run):
         models = [(raw, entry) for raw, entry in read.values() if isinstance(entry, ModelEntry)]
         names = await read_names(session)

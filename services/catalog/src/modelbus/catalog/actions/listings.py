@@ -26,6 +26,7 @@ from modelbus.catalog.store import listings, models, sources, suppliers
 from modelbus.catalog.store.capabilities import hold_capabilities
 from modelbus.catalog.store.listings import Applied
 from modelbus.chassis import outbox
+from modelbus.chassis.database import allow_pauses
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.catalog import CatalogSynced, ListingRefused
 from modelbus.contracts.sync import Background, Life, ListedModel, Listing
@@ -53,6 +54,7 @@ async def apply_listing(session: AsyncSession, listing: Listing, revision: int, 
 
     `revision` and `epoch` are sync's of the event that announced it: one that comes late never undoes a newer one.
     """
+    await allow_pauses(session)
     await listings.plan_anew(session)
     try:
         supplier = await suppliers.lock_supplier(session, listing.supplier_id)
@@ -83,8 +85,11 @@ async def apply_listing(session: AsyncSession, listing: Listing, revision: int, 
 
 
 async def refuse_listing(session: AsyncSession, run_id: UUID, supplier_id: UUID, reason: str) -> None:
-    """Tell that a listing is not applied."""
-    await outbox.record(session, ListingRefused(run_id=run_id, supplier_id=supplier_id, reason=reason))
+    """Tell that a listing is not applied, once; one that was applied stays so, however often it is announced."""
+    if await listings.is_applied(session, run_id):
+        return
+    if await listings.is_refused_first(session, run_id, datetime.now(UTC)):
+        await outbox.record(session, ListingRefused(run_id=run_id, supplier_id=supplier_id, reason=reason))
 
 
 async def _plan_on_locked_models(session: AsyncSession, supplier: Supplier, listing: Listing) -> _Found:

@@ -12,22 +12,27 @@ from modelbus.contracts.usage import RequestRecord, UsageRecorded
 MOST_DAYS = 30
 """So far back a rule may look."""
 KEPT = timedelta(days=MOST_DAYS + 1)
+REMEMBERED = timedelta(days=2)
+"""How long a batch may be told again: a busy router tells half a million a day, each of them a row."""
 _SERVED = "ok"
 
 
 async def count_usage(session: AsyncSession, usage: UsageRecorded, event_id: UUID, told_at: datetime) -> None:
     """Count the requests of a batch; one that comes twice is counted once, and one that is too old never.
 
-    Batches are remembered for as long as they would count, so the whole stream may come again.
+    Batches are remembered for as long as they would count, so the whole stream may come again. Of a catalog, or a
+    router, that was away for longer some requests are not counted, which changes the order of models little.
     """
-    if told_at < datetime.now(UTC) - KEPT or not await store.is_heard_first(session, event_id, told_at):
+    if told_at < datetime.now(UTC) - REMEMBERED or not await store.is_heard_first(session, event_id, told_at):
         return
     await store.add_usage(session, Counter(served for request in usage.requests if (served := _served(request))))
 
 
 async def forget_usage(session: AsyncSession) -> None:
-    """Delete what is older than any rule looks back."""
-    await store.forget_usage(session, before=datetime.now(UTC) - KEPT)
+    """Delete what is older than any rule looks back, and batches that would not count any more."""
+    now = datetime.now(UTC)
+    await store.forget_usage(session, before=now - KEPT)
+    await store.forget_batches(session, before=now - REMEMBERED)
 
 
 def _served(request: RequestRecord) -> tuple[date, UUID] | None:

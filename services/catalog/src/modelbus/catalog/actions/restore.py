@@ -33,9 +33,10 @@ from modelbus.catalog.domain.models import Model
 from modelbus.catalog.domain.prices import Schedule
 from modelbus.catalog.domain.things import Thing
 from modelbus.catalog.store import export as store
-from modelbus.catalog.store import history, prices, things
+from modelbus.catalog.store import history, listings, prices, things
 from modelbus.catalog.store.export import RowMalformedError, RowReader
 from modelbus.catalog.store.tables import outbox
+from modelbus.chassis.database import allow_pauses
 from modelbus.chassis.outbox import record
 from modelbus.chassis.secrets import Vault, WrongMasterKeyError, vault_of
 from modelbus.contracts.catalog import CatalogReset
@@ -103,14 +104,18 @@ async def restore(session: AsyncSession, vault: Vault, file: IO[bytes], wishes: 
     content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.seek(0, io.SEEK_END) else b""
     document = await asyncio.to_thread(_read, content)
     outer = await asyncio.to_thread(_open, document.secrets, vault, wishes.passphrase)
+    await allow_pauses(session)
     await store.lock_everything(session)
     if not wishes.replace and await store.is_configured(session):
         raise NotEmptyError
     before, had_admin = await store.count_rows(session), await store.has_admin(session)
     async with rehearsed(session, only=wishes.dry_run):
         lived = {kind: await things.living(session, kind) for kind in KINDS}
+        applied = await listings.all_applied(session)
         await store.clear(session)
         await _fill(session, document.tables, _Keys(vault, outer))
+        # Sync may announce all of them again, and the newest was applied: what is restored now is newer still.
+        await listings.note_again(session, applied)
         await _check(session, had_admin=had_admin)
         await _keep_versions(session, lived)
         after = await store.count_rows(session)

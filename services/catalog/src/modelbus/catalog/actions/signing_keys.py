@@ -115,7 +115,8 @@ class SigningKeys:
         return None
 
     async def _held(self, *, no_older_than_s: float) -> Sequence[SigningKey]:
-        if time.monotonic() - self._read_at > no_older_than_s:
+        # Where there is none, the first may be made at any moment, and is shown at once.
+        if not self._keys or time.monotonic() - self._read_at > no_older_than_s:
             async with self._database.reading() as session:
                 self._keys = await signing_keys.every_signing_key(session)
             self._read_at = time.monotonic()

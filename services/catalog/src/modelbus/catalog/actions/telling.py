@@ -12,6 +12,7 @@ from modelbus.catalog.actions.telling_routing import (
     split_record,
     strategy_record,
 )
+from modelbus.catalog.actions.telling_settings import settings
 from modelbus.catalog.domain.access_keys import AccessKey
 from modelbus.catalog.domain.capabilities import Capability
 from modelbus.catalog.domain.categories import Category
@@ -97,7 +98,8 @@ def model_record(model: Model) -> ModelRecord:
         is_featured=model.is_featured,
         is_default=model.is_default,
         capabilities=[
-            ModelCapabilityRecord(capability_id=UUID(key), config=config) for key, config in model.capabilities.items()
+            ModelCapabilityRecord(capability_id=UUID(key), config=config)
+            for key, config in settings(model.capabilities).items()
         ],
         parameters=[ModelParameterRecord.model_validate(parameter) for parameter in model.parameters],
         category_ids=model.category_ids,
@@ -119,7 +121,7 @@ def source_record(source: Source) -> SourceRecord:
         weight=source.weight,
         cost=CostPrices.model_validate(source.cost),
         protocol=source.protocol,
-        features=source.features,
+        features=source.features and settings(source.features),
         health=source.health,
         deprecated_at=source.deprecated_at,
         retires_at=source.retires_at,
@@ -213,7 +215,7 @@ def tag_record(tag: Tag) -> TagRecord:
         id=tag.id,
         name=tag.name,
         display_name=tag.display_name,
-        rule=tag.rule,
+        rule=tag.rule and settings(tag.rule),
         color=tag.color,
         position=tag.position,
         description=tag.description,

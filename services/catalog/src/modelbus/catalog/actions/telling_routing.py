@@ -1,5 +1,6 @@
 """What the world is told of what routes: chains, splits, complexity routings, cost strategies and scopes."""
 
+from modelbus.catalog.actions.telling_settings import settings
 from modelbus.catalog.domain.chains import Chain
 from modelbus.catalog.domain.complexity import ComplexityRouting
 from modelbus.catalog.domain.scopes import Scope
@@ -28,7 +29,7 @@ def chain_record(chain: Chain) -> ChainRecord:
             source_id=step.target.source_id,
             triggers=list(step.target.triggers),
             protocol=step.target.protocol,
-            features=step.target.features,
+            features=step.target.features and settings(step.target.features),
         )
         for step in chain.steps
     ]

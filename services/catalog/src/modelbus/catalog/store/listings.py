@@ -1,4 +1,4 @@
-"""Queries about listings that were applied."""
+"""Queries about listings that were applied or refused."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.domain.background import Remark, hints_of, rows_of
@@ -18,7 +18,7 @@ from modelbus.catalog.domain.models import CAPABILITIES, LISTED_FIELDS, TOLD_FIE
 from modelbus.catalog.domain.provenance import INFERRED, METADATA
 from modelbus.catalog.domain.sources import Origin
 from modelbus.catalog.domain.suppliers import Supplier
-from modelbus.catalog.store.tables import applied_listings, models, sources
+from modelbus.catalog.store.tables import applied_listings, models, refused_listings, sources, suppliers
 from modelbus.contracts.catalog import CatalogSynced
 from modelbus.contracts.sync import Life, ListedModel
 
@@ -211,8 +211,27 @@ async def insert_applied(session: AsyncSession, synced: CatalogSynced, applied: 
     await session.execute(sa.insert(applied_listings), [row])
 
 
-async def forget_applied(session: AsyncSession, *, before: datetime) -> None:
-    """Forget listings applied before that time, but keep each supplier's newest."""
+async def all_applied(session: AsyncSession) -> list[dict[str, Any]]:
+    """Answer what is noted of every listing that was applied."""
+    return [dict(row) for row in (await session.execute(sa.select(applied_listings))).mappings()]
+
+
+async def note_again(session: AsyncSession, noted: Sequence[Mapping[str, Any]]) -> None:
+    """Note what `all_applied` answered, once more, of suppliers that are there."""
+    there = set(await session.scalars(sa.select(suppliers.c.id)))
+    if rows := [dict(each) for each in noted if each["supplier_id"] in there]:
+        await (await session.connection()).execute(sa.insert(applied_listings), rows)
+
+
+async def is_refused_first(session: AsyncSession, run_id: UUID, at: datetime) -> bool:
+    """Note that the run's listing is refused; answer whether it was not before."""
+    row = insert(refused_listings).values(run_id=run_id, refused_at=at).on_conflict_do_nothing()
+    return await session.scalar(row.returning(refused_listings.c.run_id)) is not None
+
+
+async def forget_settled(session: AsyncSession, *, before: datetime) -> None:
+    """Forget listings applied or refused before that time, but keep the newest that each supplier had applied."""
+    await session.execute(sa.delete(refused_listings).where(refused_listings.c.refused_at < before))
     newest = sa.select(sa.func.max(applied_listings.c.applied_at)).where(
         applied_listings.c.supplier_id == sa.literal_column("outer_listings.supplier_id")
     )

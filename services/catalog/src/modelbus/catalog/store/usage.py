@@ -44,4 +44,8 @@ async def most_used(session: AsyncSession, *, today: date, days: int, count: int
 async def forget_usage(session: AsyncSession, *, before: datetime) -> None:
     """Delete what is older than any rule looks back."""
     await session.execute(sa.delete(model_usage).where(model_usage.c.day < before.date()))
+
+
+async def forget_batches(session: AsyncSession, *, before: datetime) -> None:
+    """Delete the batches that were told before that."""
     await session.execute(sa.delete(heard_usage).where(heard_usage.c.told_at < before))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.chassis.database import allow_pauses
 from modelbus.contracts.feed import Snapshot
 from modelbus.integrity.actions.findings import ALL_HOLDERS, judge
 from modelbus.integrity.actions.records import FOLLOWED, read_record
@@ -23,6 +24,7 @@ async def load_snapshot(session: AsyncSession, snapshot: Snapshot, told: Telling
     Raises:
         FeedUnusableError: a kind is missing, which is not the same as empty, or a record does not parse.
     """
+    await allow_pauses(session)
     before = await index.lock_head(session)
     if keep_newer and snapshot.revision < before.loaded_revision:
         return  # Another replica was quicker, with a newer one.

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.chassis.database import allow_pauses
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.feed import Snapshot
 from modelbus.integrity.actions.findings import ALL_HOLDERS, judge
@@ -41,6 +42,7 @@ async def mend(
     Raises:
         FeedUnusableError: a record of the snapshot does not parse.
     """
+    await allow_pauses(session)
     marks = await known.list_marks(session)
     told = list(read_snapshot(snapshot))
     drifted = {

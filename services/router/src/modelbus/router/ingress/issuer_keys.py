@@ -79,13 +79,18 @@ class PublishedKeys:
             return found
         async with self._asking:
             if monotonic() - self._asked_at > LOOK_AGAIN_S:
-                await self.refresh()
+                await self._ask()
         if not self._keys:
             raise IssuerAwayError("tokens can't be verified now: their issuer's keys could not be read; try again")
         return self._known(key_id)
 
     async def refresh(self) -> None:
         """Read the keys anew; where that fails, those that are known stay."""
+        # Whoever needs a key meanwhile waits for it: the first callers come while the first keys are on their way.
+        async with self._asking:
+            await self._ask()
+
+    async def _ask(self) -> None:
         self._asked_at = monotonic()
         try:
             self._keys = _usable(await self._read())

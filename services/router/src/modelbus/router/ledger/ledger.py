@@ -19,6 +19,7 @@ from modelbus.contracts.envelope import Envelope
 from modelbus.contracts.usage import UsageRecorded
 from modelbus.router.ledger.entries import RequestEntry
 from modelbus.router.ledger.journal import Journal, left_in
+from modelbus.router.ledger.looking import Looking
 from modelbus.router.ledger.packing import Batch
 from modelbus.router.ledger.spool import Spool
 from modelbus.router.ledger.tally import Tally
@@ -51,7 +52,10 @@ class Ledger:
         self._run_id = run_id
         self._journal: Journal | None = None
         self._has_told_why_none = False
+        self._found: set[UUID] | None = None
+        """The requests that an earlier process had spooled last; None until the spool was read."""
         self._told = Told()
+        self._looking = Looking(bus)
         self._waiting: list[bytes] = []
         self._writing = asyncio.Lock()
         self.tally = Tally()
@@ -106,14 +110,19 @@ class Ledger:
         Raises:
             nats.errors.Error: the bus is away or has no such stream; nothing is trimmed.
         """
-        if not self._bus.is_connected:
+        # What is trimmed before it was read can't be told from what a process that was killed left in its journal.
+        if self._found is None or not self._bus.is_connected:
             return
         context = (await self._bus.connected()).jetstream(timeout=PUBLISH_TIMEOUT_S)
-        await self._publish_again(context)
-        while spooled := await asyncio.to_thread(self._spool.oldest, _PUBLISHED_AT_ONCE):
+        spooled = await asyncio.to_thread(self._spool.oldest, _PUBLISHED_AT_ONCE)
+        if (spooled or self._told) and self._looking.is_due():
+            with self._looking.look():
+                await self._publish_again(context)
+        while spooled:
             await _tell(context, [each.batch for each in spooled])
             self._told.keep((each.line for each in spooled), monotonic())
             await asyncio.to_thread(self._spool.trim, spooled[-1])
+            spooled = await asyncio.to_thread(self._spool.oldest, _PUBLISHED_AT_ONCE)
         self._told.keep((), monotonic())
 
     async def _publish_again(self, context: JetStreamContext) -> None:
@@ -158,14 +167,19 @@ class Ledger:
     def _take_over(self, path: Path) -> Journal:
         """Put what a process that was killed left in the journal into the spool, but for what it had put there."""
         self._spool.open()
+        if self._found is None:
+            self._found = {each.id for batch in self._spool.inherited() for each in _requests_of(batch)}
         if left := left_in(path):
             run_id, texts = left
-            known = {each.id for batch in self._spool.newest() for each in _requests_of(batch)}
-            lost = [text for text in texts if msgspec.json.decode(text, type=_Known).id not in known]
+            lost = {known: text for text in texts if (known := _id_of(text)) not in self._found}
             if lost:
-                self._spool.append(self._batches(lost, run_id))
+                self._spool.append(self._batches(list(lost.values()), run_id))
+                # Where no journal can be made the old one is found again, and the spool may have been told by then.
+                self._found.update(lost)
             log.info("usage of a process that was killed is told", requests=len(lost), its_run=str(run_id))
-        return Journal(path, self._run_id)
+        journal = Journal(path, self._run_id)
+        self._found.clear()
+        return journal
 
     def _keep(self, batches: list[Batch]) -> None:
         # A directory that could not be written at the start is taken when it can.
@@ -215,6 +229,10 @@ def _envelope(batch: Batch) -> Envelope:
         data=b"",
         data_schema=f"/schemas/{UsageRecorded.type}/{UsageRecorded.version}.json",
     )
+
+
+def _id_of(text: bytes) -> UUID:
+    return msgspec.json.decode(text, type=_Known).id
 
 
 def _requests_of(batch: Batch) -> list[_Known]:

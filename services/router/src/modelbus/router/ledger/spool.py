@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,7 @@ class Spool:
         self._lock = threading.Lock()
         self._held: int | None = None
         self._segments: deque[_Segment] = deque()
+        self._inherited: _Segment | None = None
         self._active: int | None = None
         self._is_nearly_full = False
         self.dropped_bytes = 0
@@ -83,6 +84,7 @@ class Spool:
         for path in sorted(self.directory.iterdir()):
             if match := _SEGMENT_NAME.fullmatch(path.name):
                 self._take_over(_Segment(int(match[1]), path, path.stat().st_size))
+        self._inherited = self._segments[-1] if self._segments else None
 
     def close(self) -> None:
         """Let go of the files; what they hold stays."""
@@ -128,10 +130,16 @@ class Spool:
                 self._trim(segment, segment.size)
         return []
 
-    def newest(self) -> list[Batch]:
-        """Read the batches of the segment that was written last, but for what is trimmed."""
+    def inherited(self) -> list[Batch]:
+        """Read the batches of the segment that an earlier process wrote last, but for what is trimmed."""
+        return [] if self._inherited is None else self._batches_of(self._inherited)
+
+    def waiting(self) -> Iterator[list[Batch]]:
+        """Read all batches that are not trimmed, a segment at a time and the oldest first."""
         with self._lock:
-            return [each.batch for each in _read(self._segments[-1], sys.maxsize)] if self._segments else []
+            segments = tuple(self._segments)
+        for segment in segments:
+            yield self._batches_of(segment)
 
     def trim(self, last: Spooled) -> None:
         """Forget the batches up to this one."""
@@ -140,6 +148,12 @@ class Spool:
                 if segment.number == last.segment:
                     self._trim(segment, last.end)
                     return
+
+    def _batches_of(self, segment: _Segment) -> list[Batch]:
+        with self._lock:
+            if not any(each is segment for each in self._segments):
+                return []
+            return [each.batch for each in _read(segment, sys.maxsize)]
 
     def _take_over(self, segment: _Segment) -> None:
         if segment.size:

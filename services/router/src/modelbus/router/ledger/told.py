@@ -4,21 +4,25 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from modelbus.router.ledger.looking import LOOK_EVERY_S
 from modelbus.router.ledger.packing import Batch, batch_of
 
-KEPT_S = 60.0
-"""Whoever counts usage hears it within seconds, unless it is away."""
+KEPT_S = 60.0 + LOOK_EVERY_S
+"""A minute before it is noticed; whoever counts usage hears it within seconds, unless it is away."""
 _MOST_BYTES = 6 * 1024 * 1024
 
 
 class Told:
-    """The lines of the spool that are on the bus, for a minute or as many as there is room for."""
+    """The lines of the spool that are on the bus, for `KEPT_S` or as many as there is room for."""
 
     def __init__(self, *, most_bytes: int = _MOST_BYTES) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._lines: deque[tuple[float, bytes]] = deque()
         self._stream: datetime | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
 
     def keep(self, lines: Iterable[bytes], now: float) -> None:
         """Keep what was told just now; what is old, or too much, is forgotten."""

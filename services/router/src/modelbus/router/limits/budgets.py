@@ -48,8 +48,12 @@ class Spending:
         """Count a request of this router at once, until it comes back by the stream."""
         self._add(self._untold, (entry.access_key_id, entry.consumer_id), entry.started_at, entry.charge)
 
+    def note_waiting(self, purses: Purses) -> None:
+        """Count what earlier processes have not told, until it comes by the stream."""
+        self._untold.take(purses)
+
     def hear(self, payers: tuple[UUID | None, ...], at: datetime, charge: Decimal | None, *, is_noted: bool) -> None:
-        """Count a request that the stream tells of; `is_noted` says that this process has noted it already."""
+        """Count a request that the stream tells of; `is_noted` says that it was noted before."""
         self._add(self.told, payers, at, charge)
         if is_noted and charge:
             self._add(self._untold, payers, at, -charge)

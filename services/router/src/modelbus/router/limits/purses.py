@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Self
 from uuid import UUID
 
 import msgspec
@@ -27,15 +28,17 @@ class Purses:
 
     def spend(self, holder_id: UUID, at: datetime, amount: Decimal) -> None:
         """Note what was spent."""
-        purse = self.by_holder.get(holder_id)
-        if purse is None:
-            purse = self.by_holder[holder_id] = Purse()
-        day = at.toordinal()
-        if day not in purse.days:
-            newest = max((day, *purse.days))
-            purse.days = {each: spent for each, spent in purse.days.items() if each > newest - LONGEST_DAYS}
-        purse.days[day] = purse.days.get(day, _NOTHING) + amount
+        purse = self._purse(holder_id)
+        _spend_on(purse, at.toordinal(), amount)
         purse.total += amount
+
+    def take(self, others: Self) -> None:
+        """Note what was spent by those."""
+        for holder_id, other in others.by_holder.items():
+            purse = self._purse(holder_id)
+            for day, amount in other.days.items():
+                _spend_on(purse, day, amount)
+            purse.total += other.total
 
     def spent(self, holder_id: UUID, period: str, today: date) -> Decimal:
         """Answer what was spent in the period so far."""
@@ -46,3 +49,16 @@ class Purses:
             return purse.total
         begin = first_day(period, today).toordinal()
         return sum((spent for day, spent in purse.days.items() if day >= begin), _NOTHING)
+
+    def _purse(self, holder_id: UUID) -> Purse:
+        purse = self.by_holder.get(holder_id)
+        if purse is None:
+            purse = self.by_holder[holder_id] = Purse()
+        return purse
+
+
+def _spend_on(purse: Purse, day: int, amount: Decimal) -> None:
+    if day not in purse.days:
+        newest = max((day, *purse.days))
+        purse.days = {each: spent for each, spent in purse.days.items() if each > newest - LONGEST_DAYS}
+    purse.days[day] = purse.days.get(day, _NOTHING) + amount

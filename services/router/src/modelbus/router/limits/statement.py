@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-import os
+from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
+from time import monotonic
 from uuid import UUID
 
 import msgspec
@@ -16,77 +16,58 @@ from modelbus.chassis.logs import logger
 from modelbus.chassis.messaging import Bus
 from modelbus.contracts.bus import USAGE
 from modelbus.contracts.usage import UsageRecorded
+from modelbus.router.ledger.looking import Looking
 from modelbus.router.limits.budgets import Spending
-from modelbus.router.limits.purses import Purse, Purses
+from modelbus.router.limits.charges import Charged, read_charged
+from modelbus.router.limits.counted import Counted
+from modelbus.router.limits.kept import Kept, read_kept, write_kept
+from modelbus.router.limits.purses import Purses
+from modelbus.router.limits.waiting import Waiting
 
 _AT_ONCE = {"batch": 256, "max_bytes": 8 * 1024 * 1024}
 _ANSWER_S = 5.0
 _SAVE_EVERY_S = 60.0
-_REMEMBERED = 4096
 
 log = logger(__name__)
 
 
-class _Attempt(msgspec.Struct, gc=False):
-    cost: Decimal | None = None
-
-
-class _Request(msgspec.Struct, gc=False):
-    started_at: datetime
-    attempts: list[_Attempt]
-    access_key_id: UUID | None = None
-    consumer_id: UUID | None = None
-    charge: Decimal | None = None
-
-
-class _Usage(msgspec.Struct, gc=False):
-    """As much of `contracts.usage.UsageRecorded` as is summed up here."""
-
-    requests: list[_Request]
-    run_id: UUID | None = None
-
-
-class _Kept(msgspec.Struct):
-    """The sums, and up to where the stream is in them."""
-
-    stream: datetime
-    """When the stream was made: the numbering of another one is another."""
-    read_to: int
-    purses: dict[UUID, Purse]
-    seen: list[str] = []
-    """The batches counted last; a router may tell one again that it told before a restart of this one."""
-
-
-_read = msgspec.json.Decoder(_Usage).decode
-
-
 class Statement:
-    """Follows the stream without a consumer: it asks for what comes after the last message that it has read."""
+    """Follows the stream without a consumer: it asks for what comes after the last message that it has read.
 
-    def __init__(self, spending: Spending, bus: Bus, *, run_id: UUID, keep: Path) -> None:
+    Whoever reads gets all usage of all routers, so it is read only while `is_wanted` says that anybody has a budget.
+    """
+
+    def __init__(
+        self,
+        spending: Spending,
+        bus: Bus,
+        waiting: Waiting,
+        *,
+        run_id: UUID,
+        keep: Path,
+        is_wanted: Callable[[], bool],
+    ) -> None:
         self._spending = spending
         self._bus = bus
+        self._waiting = waiting
         self._run_id = run_id
         self._keep = keep
+        self._is_wanted = is_wanted
         self._stream = datetime.min.replace(tzinfo=UTC)
         self._read_to = 0
+        self._missed = 0
+        self._looking = Looking(bus)
         self._saved = self._stream, self._read_to
-        self._saved_at = datetime.now(UTC)
-        self._seen: dict[str, None] = {}
+        self._saved_at = monotonic()
+        self._counted = Counted()
 
     def load(self) -> None:
         """Take up what was kept; without it the whole stream is read again."""
-        try:
-            kept = msgspec.json.decode(self._keep.read_bytes(), type=_Kept)
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, msgspec.DecodeError) as error:
-            log.warning("what was kept of spending can't be read", file=str(self._keep), error=str(error))
-            return
-        self._stream, self._read_to = kept.stream, kept.read_to
-        self._saved = kept.stream, kept.read_to
-        self._seen = dict.fromkeys(kept.seen)
-        self._spending.told = Purses(kept.purses)
+        kept = read_kept(self._keep)
+        if kept is not None:
+            self._stream, self._read_to = self._saved = kept.stream, kept.read_to
+            self._counted = Counted(kept.runs)
+            self._spending.told = Purses(kept.purses)
 
     async def catch_up(self) -> None:
         """Read what is new in the stream.
@@ -95,21 +76,18 @@ class Statement:
             nats.errors.Error: the bus is away, or has no such stream.
             OSError: the sums can't be saved.
         """
+        if not self._is_wanted():
+            return
+        await self._waiting.sum_up(self._spending, self._counted)
         if not self._bus.is_connected:
             return
         client = await self._bus.connected()
-        found = await client.jetstream(timeout=_ANSWER_S).stream_info(USAGE.name)
-        if found.created is not None and found.created != self._stream:
-            self._stream, self._read_to = found.created, 0
-        # A stream that lost its end, as in a power failure, gives those numbers again.
-        self._read_to = min(self._read_to, found.state.last_seq)
-        if self._read_to and (missed := found.state.first_seq - 1 - self._read_to) > 0:
-            log.error("usage left the stream before it was summed up; budgets count too little", messages=missed)
-            self._read_to = found.state.first_seq - 1
-        while self._read_to < found.state.last_seq:
-            if not await self._read_batch(client):
-                break
-        if (datetime.now(UTC) - self._saved_at).total_seconds() >= _SAVE_EVERY_S:
+        if self._looking.is_due():
+            with self._looking.look():
+                await self._find_stream(client)
+        while await self._read_batch(client):
+            pass
+        if monotonic() - self._saved_at >= _SAVE_EVERY_S:
             await self.save()
 
     async def save(self) -> None:
@@ -118,68 +96,60 @@ class Statement:
         Raises:
             OSError: the disk is full or can't be written; what was kept is as it was.
         """
-        self._saved_at = datetime.now(UTC)
+        self._saved_at = monotonic()
         if self._saved == (self._stream, self._read_to):
             return
-        kept = _Kept(self._stream, self._read_to, self._spending.told.by_holder, list(self._seen))
-        body = msgspec.json.encode(kept)
-        await asyncio.to_thread(_write, self._keep, body)
+        kept = Kept(self._stream, self._read_to, self._spending.told.by_holder, self._counted.runs)
+        await asyncio.to_thread(write_kept, self._keep, msgspec.json.encode(kept))
         self._saved = kept.stream, kept.read_to
 
+    async def _find_stream(self, client: Client) -> None:
+        """Ask whether the stream is the one that was read."""
+        found = await client.jetstream(timeout=_ANSWER_S).stream_info(USAGE.name)
+        if found.created is not None and found.created != self._stream:
+            self._stream, self._read_to = found.created, 0
+        # A stream that lost its end, as in a power failure, gives those numbers again.
+        self._read_to = min(self._read_to, found.state.last_seq)
+
     async def _read_batch(self, client: Client) -> bool:
-        """Read some messages; answers whether there were any."""
-        inbox = client.new_inbox()
+        """Read some messages; answers whether there are more."""
+        inbox, before = client.new_inbox(), self._read_to
         answers = await client.subscribe(inbox)
         try:
             wanted = {"seq": self._read_to + 1, "next_by_subj": UsageRecorded.type, **_AT_ONCE}
             await client.publish(f"$JS.API.DIRECT.GET.{USAGE.name}", json.dumps(wanted).encode(), reply=inbox)
-            count = 0
             # The last answer is empty: it says that there is no more, or that enough was sent.
             while (message := await answers.next_msg(timeout=_ANSWER_S)).data:
                 self._count(message)
-                count += 1
-            return count > 0
+            return self._read_to > before and int((message.headers or {}).get("Nats-Num-Pending", 0)) > 0
         finally:
             await answers.unsubscribe()
+            self._tell_missed()
 
     def _count(self, message: Msg) -> None:
         headers = message.headers or {}
-        self._read_to = int(headers["Nats-Sequence"])
-        if self._is_repeated(headers.get("Nats-Msg-Id", "")):
-            return
+        sequence = int(headers["Nats-Sequence"])
+        if self._read_to:
+            self._missed += sequence - self._read_to - 1
+        self._read_to = sequence
         try:
-            usage = _read(message.data)
+            charged = read_charged(message.data)
         except msgspec.DecodeError as error:
-            log.warning("usage can't be read and is not counted", sequence=self._read_to, error=str(error))
+            log.warning("usage can't be read and is not counted", sequence=sequence, error=str(error))
             return
-        for request in usage.requests:
-            self._spending.hear(
-                (request.access_key_id, request.consumer_id),
-                request.started_at,
-                _cost(request) if request.charge is None and usage.run_id is None else request.charge,
-                is_noted=usage.run_id == self._run_id,
-            )
+        batch_id = headers.get("Nats-Msg-Id", "")
+        if batch_id:
+            if self._counted.has(charged.run_id, batch_id):
+                return
+            self._counted.add(charged.run_id, batch_id, datetime.fromisoformat(headers["Nats-Time-Stamp"]))
+        self._hear(charged, batch_id)
 
-    def _is_repeated(self, message_id: str) -> bool:
-        """Tell whether a router has told the batch before, which it does where it can't know."""
-        if not message_id or message_id in self._seen:
-            return bool(message_id)
-        self._seen[message_id] = None
-        if len(self._seen) > _REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-        return False
+    def _hear(self, charged: Charged, batch_id: str) -> None:
+        is_noted = charged.run_id == self._run_id or self._waiting.comes(batch_id)
+        for charge in charged.charges():
+            self._spending.hear(charge.payers, charge.at, charge.amount, is_noted=is_noted)
 
-
-def _cost(request: _Request) -> Decimal:
-    """Answer what counts for a request of an older router, which told only what it cost us."""
-    known = [attempt.cost for attempt in request.attempts if attempt.cost is not None]
-    return sum(known, Decimal(0))
-
-
-def _write(path: Path, body: bytes) -> None:
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    def _tell_missed(self) -> None:
+        if self._missed:
+            log.error("usage left the stream before it was summed up; budgets count too little", messages=self._missed)
+            self._missed = 0

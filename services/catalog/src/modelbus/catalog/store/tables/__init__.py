@@ -12,7 +12,7 @@ from modelbus.catalog.store.tables.health import health_claims
 from modelbus.catalog.store.tables.history import audit, versions
 from modelbus.catalog.store.tables.identity import api_tokens, attempts, refresh_tokens, sessions, signing_keys, users
 from modelbus.catalog.store.tables.labels import capabilities, categories, heard_usage, model_usage, tags
-from modelbus.catalog.store.tables.listings import applied_listings
+from modelbus.catalog.store.tables.listings import applied_listings, refused_listings
 from modelbus.catalog.store.tables.models import models, sources
 from modelbus.catalog.store.tables.prices import charge_prices, cost_prices, price_schedules
 from modelbus.catalog.store.tables.refusals import credential_refusals
@@ -72,6 +72,7 @@ __all__ = [
     "parking",
     "price_schedules",
     "refresh_tokens",
+    "refused_listings",
     "scope_models",
     "scopes",
     "sessions",

@@ -1,4 +1,4 @@
-"""What was applied of the listings that sync brought."""
+"""What became of the listings that sync brought."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -16,4 +16,11 @@ applied_listings = sa.Table(
     sa.Column("listing_epoch", sa.Uuid),
     sa.Column("counts", JSONB, nullable=False),
     time("applied_at"),
+)
+
+refused_listings = sa.Table(
+    "refused_listings",
+    metadata,
+    sa.Column("run_id", sa.Uuid, primary_key=True),
+    time("refused_at"),
 )
