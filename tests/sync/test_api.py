@@ -1,5 +1,6 @@
 """Runs over HTTP: listed, shown, started; and nothing wrong gets in."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from modelbus.chassis.ids import new_id
+from modelbus.simulator import Fault
 from running import SERVICE_TOKEN, eventually
 from servers import Databases
 from sync.catalog_stand_in import a_supplier
@@ -176,6 +178,22 @@ async def test_nothing_is_started_before_the_catalog_was_ever_read(
 
     assert (answer.status_code, answer.json()["code"]) == (503, "catalog_not_loaded")
     assert ready.json()["missing"]["catalog"] == "the catalog was never loaded"
+
+
+async def test_a_replica_that_knows_no_supplier_leaves_the_runs_to_those_that_do(
+    databases: Databases, public_directory: Path, tmp_path: Path
+) -> None:
+    async with neighbours(databases, public_directory, tmp_path / "one") as around, running_sync(around) as knowing:
+        suppliers = [a_supplier(around.simulator.base_url(around.simulator.openrouter)) for _ in range(12)]
+        await around.catalog.put(*suppliers)
+        await known(knowing, suppliers[-1].id)
+        around.simulator.openrouter.misbehave(Fault(latency_ms=400))
+        ignorance = {"catalog_url": "http://127.0.0.1:9", "state_dir": str(tmp_path / "other")}
+        async with running_sync(replace(around, settings=around.settings | ignorance)):
+            asked = (await knowing.http.post("/api/v1/runs", json={})).json()["run_ids"]
+            runs = [await knowing.run_in(run_id, *ENDED) for run_id in asked]
+
+    assert [(run["status"], run["reason"]) for run in runs] == [("fetched", None)] * 12
 
 
 async def test_sync_is_ready_when_its_neighbours_are(sync: RunningSync) -> None:

@@ -1,9 +1,10 @@
 """The queue of runs: one worker a run, one run a supplier, nothing lost with a worker."""
 
 import asyncio
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,10 +17,12 @@ from modelbus.chassis.secrets import Vault
 from modelbus.contracts.records import Record, SupplierRecord
 from modelbus.contracts.sync import ListedModel
 from modelbus.sync.actions import listings, runs
+from modelbus.sync.actions.intake import Intake
+from modelbus.sync.clients.answers import Delivery
 from modelbus.sync.clients.catalog import Directory
 from modelbus.sync.domain.errors import LeaseLostError
 from modelbus.sync.domain.runs import KEPT_FOR, MOST_LOSSES, CatalogPoint, Counts, Run
-from modelbus.sync.jobs import forget_old, schedule_runs
+from modelbus.sync.jobs import Terms, Worker, forget_old, schedule_runs
 from modelbus.sync.store import runs as stored
 from modelbus.sync.store.tables import listings as listing_rows
 from modelbus.sync.store.tables import outbox
@@ -30,7 +33,7 @@ from sync.running_sync import OpenDatabase
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 LONG, OVER = 60.0, -1.0
-NOTHING_KNOWN = CatalogPoint(None, 0)
+KNOWN = CatalogPoint(uuid4(), 0)
 
 
 def a_run(supplier_id: UUID | None = None, **fields: object) -> Run:
@@ -47,7 +50,7 @@ async def request(database: Database, *wanted: Run) -> asyncio.Event:
     return wake
 
 
-async def take(database: Database, *, lease_s: float = LONG, known: CatalogPoint = NOTHING_KNOWN) -> Run | None:
+async def take(database: Database, *, lease_s: float = LONG, known: CatalogPoint = KNOWN) -> Run | None:
     async with database.transaction() as session:
         return await runs.take_run(session, lease_s=lease_s, known=known, name_of=lambda _: "supplier")
 
@@ -66,6 +69,18 @@ async def keep(database: Database, held: Run) -> None:
     listing = listings.normalise(held, [ListedModel(upstream_name="a")], [])
     async with database.transaction() as session:
         await listings.keep_listing(session, held, listings.Arrival(listing, left_out=0, attempts=1))
+
+
+class Endless:
+    """An intake that does not end."""
+
+    async def take_in(self, _run: Run, _delivery: Delivery) -> None:
+        await asyncio.Event().wait()
+
+
+def a_worker(database: Database) -> Worker:
+    terms, intake = Terms(LONG, most_at_once=10), cast("Intake", Endless())
+    return Worker(database, lambda _: "supplier", intake, terms=terms, known=lambda: KNOWN, wake=asyncio.Event())
 
 
 async def find(database: Database, run_id: UUID) -> Run:
@@ -134,9 +149,10 @@ async def test_a_run_waits_until_the_worker_knows_what_the_catalog_knew(open_dat
         run = a_run(catalog_epoch=epoch, catalog_revision=7)
         await request(database, run)
 
-        assert await take(database) is None
+        assert await take(database, known=CatalogPoint(None, 0)) is None
         assert await take(database, known=CatalogPoint(epoch, 6)) is None
-        held = await take(database, known=CatalogPoint(epoch, 7))
+        held = await take(database, lease_s=OVER, known=CatalogPoint(epoch, 7))
+        assert await take(database, known=CatalogPoint(epoch, 6)) is None
 
         assert held is not None
         assert held.id == run.id
@@ -149,6 +165,7 @@ async def test_a_run_of_another_epoch_of_the_catalog_does_not_wait_for_a_revisio
         run = a_run(catalog_epoch=uuid4(), catalog_revision=7)
         await request(database, run)
 
+        assert await take(database, known=CatalogPoint(uuid4(), 3, is_confirmed=False)) is None
         held = await take(database, known=CatalogPoint(uuid4(), 3))
 
         assert held is not None
@@ -201,6 +218,29 @@ async def test_a_released_run_is_taken_at_once(open_database: OpenDatabase) -> N
         assert again.id == held.id
 
 
+async def test_a_worker_that_is_told_to_stop_gives_back_what_it_takes_then(
+    open_database: OpenDatabase,
+) -> None:
+    async with open_database() as database:
+        await request(database, a_run())
+        begun = time.monotonic()
+        held = await take(database)
+        takes_s = time.monotonic() - begun
+        assert held is not None
+        await release(database, held)
+        left: list[str] = []
+
+        for part in range(60):
+            working = asyncio.create_task(a_worker(database).work())
+            await asyncio.sleep(takes_s * part / 30)
+            working.cancel()
+            await asyncio.wait([working])
+            left.append((await find(database, held.id)).status)
+
+        assert set(left) == {"requested"}
+        assert (await find(database, held.id)).times_taken > 1
+
+
 async def test_a_run_that_is_given_back_however_often_is_never_given_up(open_database: OpenDatabase) -> None:
     async with open_database() as database:
         await request(database, a_run())
@@ -241,7 +281,7 @@ def whole(*records: Record) -> Applied:
 
 async def schedule(database: Database, *suppliers: SupplierRecord) -> list[UUID]:
     async with database.transaction() as session:
-        return await runs.request_due_listings(session, suppliers, asyncio.Event())
+        return await runs.request_due_listings(session, suppliers, asyncio.Event(), KNOWN)
 
 
 async def count_runs(database: Database) -> int:
@@ -292,7 +332,7 @@ async def test_only_suppliers_that_can_be_asked_are_scheduled(open_database: Ope
     credentials = [a_credential(keyed, "x"), a_credential(dead, "x", state="dead")]
     directory.follow(whole(*passed_over, plain, keyed, *credentials))
     async with open_database() as database:
-        await schedule_runs(database, directory, asyncio.Event())
+        await schedule_runs(database, directory, asyncio.Event(), KNOWN)
 
         async with database.reading() as session:
             found = await session.scalars(sa.select(run_rows.c.supplier_id))

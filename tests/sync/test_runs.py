@@ -21,7 +21,7 @@ from running import SERVICE_TOKEN, eventually
 from servers import Databases
 from sync.catalog_stand_in import a_supplier
 from sync.running_sync import OpenDatabase, RunningSync, neighbours, running_sync
-from sync.test_queue import NOTHING_KNOWN, a_run, find, request, take
+from sync.test_queue import KNOWN, a_run, find, request, take
 
 HOUR = timedelta(hours=1)
 
@@ -215,7 +215,7 @@ async def test_no_more_runs_are_taken_up_at_once_than_may_be_whatever_replica_as
         async def take_one(number: int) -> Run | None:
             async with (one, other)[number % 2].transaction() as session:
                 return await runs.take_run(
-                    session, lease_s=60, known=NOTHING_KNOWN, name_of=lambda _: "supplier", most_at_once=2
+                    session, lease_s=60, known=KNOWN, name_of=lambda _: "supplier", most_at_once=2
                 )
 
         taken = [run for run in await asyncio.gather(*map(take_one, range(6))) if run]
@@ -233,7 +233,7 @@ async def test_a_dead_worker_takes_nobody_s_place(open_database: OpenDatabase) -
         await request(database, dead)
 
         async with database.transaction() as session:
-            taken = await stored.lock_next_run(session, NOTHING_KNOWN, 1)
+            taken = await stored.lock_next_run(session, KNOWN, 1)
 
         assert taken is not None
         assert taken.id == dead.id

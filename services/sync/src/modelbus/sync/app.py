@@ -96,7 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
     follower = Follower(catalog, bus, kinds=KINDS, on_change=follow, keep=settings.state_dir / "catalog.json")
 
     def known() -> CatalogPoint:
-        return CatalogPoint(follower.epoch, follower.revision)
+        return CatalogPoint(follower.epoch, follower.revision, is_confirmed=not follower.is_stale)
 
     library = _library(settings, database, tls)
     intake = Intake(database, directory, suppliers, library, terms=_terms(settings), known=known)
@@ -119,7 +119,9 @@ def create_app(settings: Settings) -> FastAPI:
             "probes": repeat("probes", prober.look_around, every_s=PROBE_EVERY_S),
             "health": repeat("health", lambda: prober.tell(tell_health), every_s=PROBE_EVERY_S),
             "credentials": repeat("credentials", lambda: intake.refusals.tell(tell_credentials), every_s=TELL_EVERY_S),
-            "schedule": repeat("schedule", lambda: schedule_runs(database, directory, wake), every_s=SCHEDULE_EVERY_S),
+            "schedule": repeat(
+                "schedule", lambda: schedule_runs(database, directory, wake, known()), every_s=SCHEDULE_EVERY_S
+            ),
             "metadata": repeat("metadata", library.tend, every_s=METADATA_EVERY_S),
             "stuck": repeat("stuck", lambda: fail_stuck(database, longest), every_s=STUCK_EVERY_S, after_s=SETTLED_S),
             "forgetting": repeat(
@@ -171,7 +173,7 @@ def create_app(settings: Settings) -> FastAPI:
         door=Door(ROLES, verify=vouching.admit),
     )
     keep_in(app, database)
-    app.state.directory, app.state.wake = directory, wake
+    app.state.directory, app.state.wake, app.state.point = directory, wake, known
     app.state.prober, app.state.thresholds = prober, _thresholds(settings)
     app.state.library = library
     app.state.replays = Replays(database, directory, suppliers, intake)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from structlog.contextvars import bound_contextvars
@@ -70,28 +71,34 @@ class Worker:
                 await self._wake.wait()
 
     async def _work_once(self) -> bool:
+        # Not cancelled with us: a commit that is under way when the service stops has given us a run, or has not.
+        taking = asyncio.ensure_future(self._take())
+        try:
+            run = await asyncio.shield(taking)
+            if run is None:
+                return False
+            with bound_contextvars(correlation_id=str(run.id), run_id=str(run.id), supplier=run.supplier_name):
+                await attempt(self._bring_to_end(run), partial(self._own_up, run))
+        except LeaseLostError as error:
+            log.warning("a run is in other hands", error=str(error))
+        except asyncio.CancelledError:
+            # Nobody need wait until the lease has run out.
+            with suppress(LeaseLostError, *outages.OUTAGES, *database_outages.OUTAGES):
+                if (held := await taking) is not None:
+                    async with self._database.transaction() as session:
+                        await runs.release_run(session, held)
+            raise
+        return True
+
+    async def _take(self) -> Run | None:
         async with self._database.transaction() as session:
-            run = await runs.take_run(
+            return await runs.take_run(
                 session,
                 lease_s=self._terms.lease_s,
                 known=self._known(),
                 name_of=self._name_of,
                 most_at_once=self._terms.most_at_once,
             )
-        if run is None:
-            return False
-        try:
-            with bound_contextvars(correlation_id=str(run.id), run_id=str(run.id), supplier=run.supplier_name):
-                await attempt(self._bring_to_end(run), lambda error: self._own_up(run, error))
-        except LeaseLostError as error:
-            log.warning("a run is in other hands", run_id=str(run.id), error=str(error))
-        except asyncio.CancelledError:
-            # The service stops: nobody need wait until the lease has run out.
-            with suppress(LeaseLostError, *outages.OUTAGES, *database_outages.OUTAGES):
-                async with self._database.transaction() as session:
-                    await runs.release_run(session, run)
-            raise
-        return True
 
     async def _own_up(self, run: Run, error: Exception) -> None:
         """End the run by a fault of ours: what one supplier answers must never stop the listings of the others."""
@@ -130,13 +137,13 @@ async def fail_stuck(database: Database, longest: timedelta) -> None:
         log.error("a run is stuck and given up", run_id=str(run.id), supplier=run.supplier_name, status=run.status)
 
 
-async def schedule_runs(database: Database, directory: Directory, wake: asyncio.Event) -> None:
+async def schedule_runs(database: Database, directory: Directory, wake: asyncio.Event, known: CatalogPoint) -> None:
     """Ask for the listings that are due; suppliers that can't be asked are passed over."""
     askable = [supplier for supplier in directory.suppliers() if directory.why_not_askable(supplier.id) is None]
     if not any(supplier.sync_interval_s for supplier in askable):
         return
     async with database.transaction() as session:
-        due = await runs.request_due_listings(session, askable, wake)
+        due = await runs.request_due_listings(session, askable, wake, known)
     if due:
         log.info("listings are due", runs=[str(run_id) for run_id in due])
 

@@ -35,18 +35,18 @@ async def request_run(session: AsyncSession, run: Run, wake: asyncio.Event) -> N
 
 
 async def request_listings(
-    session: AsyncSession, suppliers: Collection[SupplierRecord], by: str, wake: asyncio.Event
+    session: AsyncSession, suppliers: Collection[SupplierRecord], by: str, wake: asyncio.Event, known: CatalogPoint
 ) -> list[UUID]:
     """Ask for a listing of each supplier on an administrator's behalf; answer the runs in the same order."""
     now = datetime.now(UTC)
-    wanted = [replace(_new_run(supplier, Cause.ADMINISTRATOR, now), requested_by=by) for supplier in suppliers]
+    wanted = [replace(_new_run(supplier, Cause.ADMINISTRATOR, now, known), requested_by=by) for supplier in suppliers]
     for run in wanted:
         await request_run(session, run, wake)
     return [run.id for run in wanted]
 
 
 async def request_due_listings(
-    session: AsyncSession, suppliers: Collection[SupplierRecord], wake: asyncio.Event
+    session: AsyncSession, suppliers: Collection[SupplierRecord], wake: asyncio.Event, known: CatalogPoint
 ) -> list[UUID]:
     """Ask for a listing of each supplier whose interval is over; answer the runs.
 
@@ -57,7 +57,7 @@ async def request_due_listings(
     now = datetime.now(UTC)
     newest = await runs.newest_runs(session, [supplier.id for supplier in suppliers])
     due = [supplier for supplier in suppliers if _is_due(supplier, newest.get(supplier.id), now)]
-    wanted = [_new_run(supplier, Cause.SCHEDULE, now) for supplier in due]
+    wanted = [_new_run(supplier, Cause.SCHEDULE, now, known) for supplier in due]
     for run in wanted:
         await request_run(session, run, wake)
     return [run.id for run in wanted]
@@ -180,8 +180,17 @@ async def _fail(session: AsyncSession, run: Run, reason: str, *, attempts: int) 
     await outbox.record(session, SyncFailed(run_id=run.id, supplier_id=run.supplier_id, reason=shown))
 
 
-def _new_run(supplier: SupplierRecord, cause: Cause, at: datetime) -> Run:
-    return Run(id=new_id(), supplier_id=supplier.id, supplier_name=supplier.name, cause=cause, requested_at=at)
+def _new_run(supplier: SupplierRecord, cause: Cause, at: datetime, known: CatalogPoint) -> Run:
+    return Run(
+        id=new_id(),
+        supplier_id=supplier.id,
+        supplier_name=supplier.name,
+        cause=cause,
+        requested_at=at,
+        # Another replica may not have heard of the supplier yet.
+        catalog_epoch=known.epoch,
+        catalog_revision=known.revision,
+    )
 
 
 def _is_due(supplier: SupplierRecord, newest: Run | None, now: datetime) -> bool:

@@ -1,6 +1,7 @@
 """What the endpoints of sync are given, beside a session."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -9,6 +10,7 @@ from modelbus.sync.actions.metadata import Library
 from modelbus.sync.actions.probing import Prober
 from modelbus.sync.actions.replays import Replays
 from modelbus.sync.clients.catalog import Directory
+from modelbus.sync.domain.runs import CatalogPoint
 from modelbus.sync.domain.suspicions import Thresholds
 
 
@@ -20,6 +22,11 @@ async def _directory(request: Request) -> Directory:
 async def _wake(request: Request) -> asyncio.Event:
     wake: asyncio.Event = request.app.state.wake
     return wake
+
+
+async def _point(request: Request) -> Callable[[], CatalogPoint]:
+    point: Callable[[], CatalogPoint] = request.app.state.point
+    return point
 
 
 async def _prober(request: Request) -> Prober:
@@ -44,6 +51,8 @@ async def _usual_thresholds(request: Request) -> Thresholds:
 
 Known = Annotated[Directory, Depends(_directory)]
 """The suppliers that the catalog has told of."""
+Point = Annotated[Callable[[], CatalogPoint], Depends(_point)]
+"""Answers how far the catalog is known by now."""
 Wake = Annotated[asyncio.Event, Depends(_wake)]
 """Wakes the workers."""
 Replaying = Annotated[Replays, Depends(_replays)]

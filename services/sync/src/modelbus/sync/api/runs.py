@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from modelbus.chassis.transactions import Reading, Transaction
 from modelbus.contracts.sync import LeftOut
 from modelbus.sync.actions import runs as acting
-from modelbus.sync.api.dependencies import Known, Wake
+from modelbus.sync.api.dependencies import Known, Point, Wake
 from modelbus.sync.domain.errors import CatalogNotLoadedError, DanglingReferenceError
 from modelbus.sync.domain.runs import Cause, Status
 from modelbus.sync.store import listings, runs
@@ -123,7 +123,7 @@ async def list_runs(session: Reading, asked: Annotated[RunQuery, Query()]) -> Ru
 
 @routes.post("", status_code=202)
 async def request_listings(
-    wanted: RunRequest, session: Transaction, known: Known, wake: Wake, request: Request
+    wanted: RunRequest, session: Transaction, known: Known, point: Point, wake: Wake, request: Request
 ) -> Requested:
     """Ask a supplier, or every active one, for its models; each run tells how it went."""
     if not known.is_loaded:
@@ -134,7 +134,8 @@ async def request_listings(
         suppliers = [supplier]
     else:
         raise DanglingReferenceError("supplier_id", "supplier", wanted.supplier_id)
-    return Requested(run_ids=await acting.request_listings(session, suppliers, request.state.caller.name, wake))
+    by = request.state.caller.name
+    return Requested(run_ids=await acting.request_listings(session, suppliers, by, wake, point()))
 
 
 @routes.get("/{run_id}")

@@ -74,6 +74,8 @@ class CatalogPoint:
     epoch: UUID | None
     """None before anything is known."""
     revision: int
+    is_confirmed: bool = True
+    """False while nobody has said that the catalog is there, as of what was kept on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Run:
     requested_at: datetime
     catalog_epoch: UUID | None = None
     catalog_revision: int = 0
-    """What the catalog knew when it asked; a worker that knows less of the same epoch waits."""
+    """What was known to whoever asked; a worker that knows less waits."""
     status: str = Status.REQUESTED
     supplier_name: str | None = None
     requested_by: str | None = None

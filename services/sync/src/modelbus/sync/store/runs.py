@@ -80,19 +80,21 @@ async def newest_runs(session: AsyncSession, supplier_ids: Sequence[UUID]) -> di
 async def lock_next_run(session: AsyncSession, known: CatalogPoint, most_at_once: int) -> Run | None:
     """Lock the run that has waited longest and may be taken up now, or one whose worker has died.
 
-    None while `most_at_once` are fetching, of whatever replica. Takers follow one another until they commit: two that
-    look at once would find two runs of one supplier, or one too many.
+    None while `most_at_once` are fetching, of whatever replica, or nothing is known. Takers follow one another until
+    they commit: two that look at once would find two runs of one supplier, or one too many.
     """
+    if known.epoch is None:
+        return None
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("sync.take"))))
     is_alive = (runs.c.status == Status.FETCHING) & (runs.c.leased_until >= sa.func.now())
     if (await session.scalar(sa.select(sa.func.count()).select_from(runs).where(is_alive)) or 0) >= most_at_once:
         return None
     other = runs.alias("other")
     is_known = runs.c.catalog_revision <= known.revision
-    if known.epoch is not None:
+    if known.is_confirmed:
         # After a restore the catalog counts anew: what it asked for before would wait for ever.
         is_known |= runs.c.catalog_epoch != known.epoch
-    is_waiting = (runs.c.status == Status.REQUESTED) & is_known
+    is_waiting = runs.c.status == Status.REQUESTED
     is_orphaned = (runs.c.status == Status.FETCHING) & (runs.c.leased_until < sa.func.now())
     is_supplier_busy = (
         sa.select(other.c.id)
@@ -101,7 +103,7 @@ async def lock_next_run(session: AsyncSession, known: CatalogPoint, most_at_once
     )
     query = (
         sa.select(runs)
-        .where(is_waiting | is_orphaned, ~is_supplier_busy)
+        .where(is_known, is_waiting | is_orphaned, ~is_supplier_busy)
         .order_by(runs.c.requested_at, runs.c.id)
         .limit(1)
         .with_for_update(skip_locked=True, of=runs)
