@@ -43,6 +43,13 @@ class LocalBus:
         self.server.restart()
 
 
+async def is_heard(client: Client) -> None:
+    """Wait until the server has read, and answered, all that the client has said."""
+    # Its first ping overtakes what it has not sent yet, a subscription for one; the second follows it.
+    await client.flush()
+    await client.flush()
+
+
 @asynccontextmanager
 async def local_bus(directory: Path) -> AsyncIterator[LocalBus]:
     """Start a server with its streams and consumers."""

@@ -118,7 +118,7 @@ async def test_a_follower_hears_changes_within_moments(catalog_with_bus: str, bu
         await some_changes(http)
         await assert_equal_to_truth(follower, http)
         model = await a_model(http)
-        await eventually(lambda: model["id"] in records_held(follower)["model"], within_s=1)
+        await eventually(lambda: model["id"] in records_held(follower)["model"], within_s=2.5)
         assert not follower.is_stale
 
 

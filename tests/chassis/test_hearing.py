@@ -97,7 +97,7 @@ async def test_what_is_told_while_listening_is_heard_at_once(catalog_database: D
     async with hearing(catalog_database, bus, listener) as attached:
         await eventually(lambda: _is_well(attached))
         run = await tell(bus)
-        await eventually(lambda: listener.heard == [run], within_s=1.0)
+        await eventually(lambda: listener.heard == [run], within_s=4)
 
 
 async def test_a_failure_is_retried_with_delay_until_it_succeeds(catalog_database: Database, bus: LocalBus) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
 from nats.js import JetStreamContext
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -96,7 +97,10 @@ async def test_what_waits_is_heard_in_order_and_in_few_transactions(catalog_data
     assert len(listener.heard) < 10
 
 
-async def test_a_single_message_waits_for_no_other(catalog_database: Database, bus: LocalBus) -> None:
+async def test_a_single_message_waits_for_no_other(
+    catalog_database: Database, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelbus.chassis.hearing.TOGETHER_WAIT_S", 30.0)
     listener = Listener()
     async with hearing(catalog_database, bus, listener) as attached, telling(bus) as context:
 
@@ -105,7 +109,7 @@ async def test_a_single_message_waits_for_no_other(catalog_database: Database, b
 
         await eventually(is_well)
         run = await tell(context)
-        await eventually(lambda: listener.runs == [run], within_s=0.15)
+        await eventually(lambda: listener.runs == [run], within_s=4)
 
 
 async def test_a_message_that_can_not_succeed_is_parked_alone(catalog_database: Database, bus: LocalBus) -> None:

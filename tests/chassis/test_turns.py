@@ -8,7 +8,7 @@ from nats.aio.msg import Msg
 
 from modelbus.chassis.messaging import Bus
 from running import eventually
-from testing_bus import LocalBus
+from testing_bus import LocalBus, is_heard
 
 EVENTS = 2_000
 FEW = 50
@@ -56,8 +56,7 @@ async def test_what_is_cut_in_two_by_a_turn_is_whole_for_who_hears_it(bus: Local
     client = await ours.connected()
     subscription = await client.subscribe("large")
     other = await bus.client()
-    await client.flush()
-    await client.flush()
+    await is_heard(client)
     bodies = [
         bytes([65 + number % 26]) * size for number, size in enumerate((1, 8_191, 8_192, 8_193, 100_000, 700_000))
     ]

@@ -17,7 +17,7 @@ from modelbus.integrity.jobs import Audit
 from modelbus.integrity.store.tables import outbox
 from running import SERVICE_TOKEN, eventually, serving
 from servers import FreshDatabase
-from testing_bus import LocalBus
+from testing_bus import LocalBus, is_heard
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +66,7 @@ async def ear(nats_client: Client) -> Ear:
     listening = Ear()
     for subject in INTEGRITY.subjects:
         await nats_client.subscribe(subject, cb=listening.take)
-    await nats_client.flush()
+    await is_heard(nats_client)
     return listening
 
 

@@ -75,7 +75,7 @@ class Ear:
             self.heard.append(event)
             self._news.set()
 
-    async def hears(self, number: int, *, within_s: float = 5.0) -> list[ReferenceStale | ReferenceRestored]:
+    async def hears(self, number: int, *, within_s: float = 10.0) -> list[ReferenceStale | ReferenceRestored]:
         """Wait until that many events were heard in all."""
         async with asyncio.timeout(within_s):
             while len(self.heard) < number:

@@ -279,7 +279,7 @@ async def test_the_judge_is_asked_of_what_the_user_said_once_per_conversation(
 async def test_whatever_happens_to_the_judge_the_request_is_served_by_the_local_answer(
     levelled: Levelled, tmp_path: Path, fault: Fault
 ) -> None:
-    levelled.judged(timeout_ms=100)
+    levelled.judged(timeout_ms=1000)
     levelled.simulator.openai.misbehave(fault, model="judge")
     async with running_router(tmp_path, levelled.seed) as router:
         levels = [level(await ask(router, text)) for text in (GREETING, HARD)]

@@ -56,7 +56,7 @@ async def test_what_hangs_before_the_first_token_is_served_by_the_next_source(
     world: World, tmp_path: Path, simulator: Simulator, fault: Fault, *, is_stream: bool
 ) -> None:
     simulator.openai.misbehave(fault)
-    async with running_router(tmp_path, world.seed, first_byte_s=0.3, stall_s=0.3) as router:
+    async with running_router(tmp_path, world.seed, first_byte_s=1, stall_s=1) as router:
         answer = await router.complete(stream=is_stream)
 
     assert answer.status_code == 200

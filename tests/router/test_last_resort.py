@@ -99,7 +99,7 @@ async def test_a_stream_of_comments_is_not_waited_for_without_end(world: World, 
     async with supplier(ping) as place:
         pinging = world.seed.supplier("pinging", place.base_url, requires_credential=False)
         world.seed.source(world.model, pinging, priority=0)
-        async with running_router(tmp_path, world.seed, first_token_s=0.3) as router:
+        async with running_router(tmp_path, world.seed, first_token_s=1) as router:
             answer = await router.complete(stream=True)
 
     assert answer.headers["x-modelbus-source"] == str(world.at_acme.id)

@@ -27,7 +27,7 @@ from router.seeding import Seed
 from router.test_limits import LIMITED, ask
 from router.world import World
 from running import eventually
-from testing_bus import LocalBus
+from testing_bus import LocalBus, is_heard
 
 
 class Loaded:
@@ -70,9 +70,7 @@ class Replica:
     async def tell(self) -> None:
         await self.sharing.tell()
         client = await self.bus.connected()
-        # The client's first ping overtakes what it has not sent yet, a subscription for one; the second follows it.
-        await client.flush()
-        await client.flush()
+        await is_heard(client)
 
 
 @asynccontextmanager

@@ -116,7 +116,7 @@ async def test_shadows_that_hang_hold_nobody_up_and_are_no_more_than_the_limit(
 async def test_a_copy_that_takes_longer_than_shadows_may_is_given_up(
     shadowed: Shadowed, tmp_path: Path, simulator: Simulator
 ) -> None:
-    async with shadowed.running(tmp_path, shadow_s=0.3) as router:
+    async with shadowed.running(tmp_path, shadow_s=1) as router:
         for number, fault in enumerate((HANGS, Fault(stall_after_tokens=3)), 1):
             simulator.openrouter.misbehave(fault)
             await asked(router, stream=True)

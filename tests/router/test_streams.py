@@ -43,7 +43,7 @@ async def test_a_stream_that_breaks_after_the_first_token_ends_in_an_error_event
 
 async def test_a_stream_that_stalls_ends_in_an_error_event(world: World, tmp_path: Path, simulator: Simulator) -> None:
     simulator.openai.misbehave(Fault(stall_after_tokens=2))
-    async with running_router(tmp_path, world.seed, stall_s=0.2) as router:
+    async with running_router(tmp_path, world.seed, stall_s=1) as router:
         answer = await router.complete(stream=True)
 
     assert events_of(answer.text)[-1]["error"]["code"] == "upstream_timeout"

@@ -162,7 +162,7 @@ async def test_what_may_have_been_done_is_asked_again_as_the_operator_says(
     world.seed.source(model, world.acme, "gpt-4o", priority=1)
     world.seed.source(model, world.beta, "openai/gpt-4o", priority=2)
     asked = PROMPT | {"model": "painter", "prompt": "a bus"}
-    async with running_router(tmp_path, world.seed, resends=resends, first_byte_s=0.3) as router:
+    async with running_router(tmp_path, world.seed, resends=resends, first_byte_s=1) as router:
         answer = await router.http.post(path, json=asked)
 
     assert len(simulator.openrouter.exchanges) == again

@@ -13,7 +13,7 @@ from router.aiohttp_twin import AiohttpClient
 from router.suppliers import read_request, supplier
 from running import eventually
 
-DEADLINES = Deadlines(connect_s=0.3, first_byte_s=5, stall_s=5)
+DEADLINES = Deadlines(connect_s=1, first_byte_s=5, stall_s=5)
 
 
 @pytest.fixture(params=[HttpClient, AiohttpClient], ids=["own", "aiohttp"])

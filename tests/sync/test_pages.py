@@ -17,7 +17,7 @@ from modelbus.sync.clients.suppliers import OpenCredential, Suppliers
 from modelbus.sync.domain.errors import FetchFailedError, UnusableAnswerError
 from sync.catalog_stand_in import a_supplier
 
-LIMITS = Limits(max_bytes=1024 * 1024, connect_s=1, read_s=0.5, deadline_s=2, tries=2, first_pause_s=0.01)
+LIMITS = Limits(max_bytes=1024 * 1024, connect_s=1, read_s=1, deadline_s=4, tries=2, first_pause_s=0.01)
 
 
 @pytest.fixture

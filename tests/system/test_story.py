@@ -21,6 +21,7 @@ from modelbus.contracts.bus_users import users
 from permitted_bus import greeting
 from running import eventually
 from system.documents import ORDER, ROOT, reader_directory, run, steps_of
+from testing_bus import is_heard
 from whole import System
 
 pytestmark = pytest.mark.system
@@ -215,7 +216,7 @@ async def refused_by_the_bus(url: str, *, publish: Sequence[str] = (), subscribe
         await connection.publish(subject, b"{}")
     for subject in subscribe:
         await connection.subscribe(subject)
-    await connection.flush()  # The server answers in order, so it has refused by then what it will.
+    await is_heard(connection)
     await connection.close()
     return said
 
@@ -295,7 +296,7 @@ async def test_a_completion_is_traced_with_each_of_its_attempts(system: System, 
     headers = {"traceparent": f"00-{trace_id}-{PARENT}-01"}
     stranger, connection = Stranger(), await nats.connect(system.endpoints["nats_operator"])
     await connection.subscribe("usage.recorded", cb=stranger.note)
-    await connection.flush()
+    await is_heard(connection)
 
     async with system.openai() as client:
         answer = await client.chat.completions.create(model="openai/gpt-4o-mini", messages=HELLO, extra_headers=headers)
