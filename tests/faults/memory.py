@@ -27,7 +27,7 @@ SLACK_MB = 12.0
 CREEP_MB_PER_MINUTE = 0.5
 CREEP_SLACK_MB = 2.0
 """What is last of getting warm: four megabytes a minute at first, 0.2 after three minutes."""
-MOST_MB = {"nats": 128.0, "postgres": 400.0}
+MOST_MB = {"nats": 256.0, "postgres": 400.0}
 """What the servers may hold at most. They grow with what they store and who is connected, so they are not asked to be
 flat. Of PostgreSQL all processes are added, without what they share."""
 
