@@ -158,6 +158,26 @@ async def test_a_run_waits_until_the_worker_knows_what_the_catalog_knew(open_dat
         assert held.id == run.id
 
 
+@pytest.mark.parametrize("is_due", [True, False], ids=["by the schedule", "by an administrator"])
+async def test_a_run_that_sync_asks_for_waits_for_a_worker_that_knows_what_was_known_then(
+    open_database: OpenDatabase, *, is_due: bool
+) -> None:
+    epoch, wake = uuid4(), asyncio.Event()
+    suppliers, known = [a_supplier(sync_interval_s=60)], CatalogPoint(epoch, 7)
+    async with open_database() as database:
+        async with database.transaction() as session:
+            if is_due:
+                asked = await runs.request_due_listings(session, suppliers, wake, known)
+            else:
+                asked = await runs.request_listings(session, suppliers, "somebody", wake, known)
+
+        assert await take(database, known=CatalogPoint(epoch, 6)) is None
+        held = await take(database, known=known)
+
+        assert held is not None
+        assert [held.id] == asked
+
+
 async def test_a_run_of_another_epoch_of_the_catalog_does_not_wait_for_a_revision_that_never_comes(
     open_database: OpenDatabase,
 ) -> None:
