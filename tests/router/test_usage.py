@@ -139,11 +139,16 @@ def an_entry() -> entries.RequestEntry:
     )
 
 
-async def test_many_requests_travel_in_few_messages(tmp_path: Path, bus: LocalBus) -> None:
-    spool, connection = Spool(tmp_path, most_bytes=1024 * 1024), Bus(bus.url, service="router")
+def a_ledger(path: Path, bus: LocalBus) -> tuple[Ledger, Spool, Bus]:
+    """Begin one with a spool and a connection of its own; the caller stops the connection."""
+    spool, connection = Spool(path, most_bytes=1024 * 1024), Bus(bus.url, service="router")
     spool.open()
     connection.start()
-    ledger = Ledger(spool, connection, router_id="r", run_id=new_id())
+    return Ledger(spool, connection, router_id="r", run_id=new_id()), spool, connection
+
+
+async def test_many_requests_travel_in_few_messages(tmp_path: Path, bus: LocalBus) -> None:
+    ledger, _, connection = a_ledger(tmp_path, bus)
     made = [an_entry() for _ in range(1000)]
     for entry in made:
         ledger.record(entry)
@@ -287,10 +292,7 @@ async def test_usage_outlives_a_bus_that_dies_between(world: World, tmp_path: Pa
 
 async def test_what_the_stream_has_not_acknowledged_stays_on_disk(tmp_path: Path, bus: LocalBus) -> None:
     bus.wipe()
-    spool, connection = Spool(tmp_path, most_bytes=1024 * 1024), Bus(bus.url, service="router")
-    spool.open()
-    connection.start()
-    ledger = Ledger(spool, connection, router_id="r", run_id=new_id())
+    ledger, spool, connection = a_ledger(tmp_path, bus)
     ledger.record(an_entry())
     await ledger.write()
     await connection.connected()
@@ -309,10 +311,7 @@ async def test_what_the_stream_has_not_acknowledged_stays_on_disk(tmp_path: Path
 async def test_what_a_bus_lost_that_was_told_just_before_is_told_again_once_under_its_own_id(
     tmp_path: Path, bus: LocalBus, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spool, connection = Spool(tmp_path, most_bytes=1024 * 1024), Bus(bus.url, service="router")
-    spool.open()
-    connection.start()
-    ledger = Ledger(spool, connection, router_id="r", run_id=new_id())
+    ledger, _, connection = a_ledger(tmp_path, bus)
     ledger.record(entry := an_entry())
     await ledger.write()
     await connection.connected()
@@ -340,10 +339,7 @@ async def test_what_a_bus_lost_that_was_told_just_before_is_told_again_once_unde
 async def test_a_stream_that_is_made_anew_while_the_connection_stays_is_noticed_by_looking_now_and_then(
     tmp_path: Path, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool, connection = Spool(tmp_path, most_bytes=1024 * 1024), Bus(bus.url, service="router")
-    spool.open()
-    connection.start()
-    ledger = Ledger(spool, connection, router_id="r", run_id=new_id())
+    ledger, _, connection = a_ledger(tmp_path, bus)
     ledger.record(an_entry())
     await ledger.write()
     client = await connection.connected()
