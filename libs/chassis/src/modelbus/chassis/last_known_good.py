@@ -5,15 +5,14 @@ The first line is the digest of all that follows; the file is written beside its
 
 import asyncio
 import hashlib
-import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from modelbus.chassis.logs import logger
+from modelbus.chassis.whole_files import write_whole
 from modelbus.contracts.feed import Snapshot
 
 SAVE_AFTER_S = 1.0
@@ -81,22 +80,8 @@ def save(path: Path, snapshot: Snapshot) -> None:
     Raises:
         OSError: the disk is full or can't be written; the files are as they were.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     body = msgspec.json.encode(snapshot)
-    fresh = path.with_name(path.name + ".new")
-    try:
-        with fresh.open("wb") as file:
-            # Holds sealed secrets and key hashes: nobody else's to read.
-            os.fchmod(file.fileno(), 0o600)
-            file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-    with suppress(FileNotFoundError):
-        path.replace(previous(path))
-    fresh.replace(path)
+    write_whole(path, hashlib.sha256(body).hexdigest().encode() + b"\n" + body, previous=previous(path))
 
 
 def load(path: Path) -> Snapshot | None:

@@ -1,6 +1,5 @@
 """The file of sums: what was spent, and up to where the stream of usage is in it."""
 
-import os
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -34,17 +33,3 @@ def read_kept(path: Path) -> Kept | None:
     except (OSError, ValueError, msgspec.DecodeError) as error:
         log.warning("what was kept of spending can't be read", file=str(path), error=str(error))
         return None
-
-
-def write_kept(path: Path, body: bytes) -> None:
-    """Replace the file.
-
-    Raises:
-        OSError: the disk is full or can't be written; the file is as it was.
-    """
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

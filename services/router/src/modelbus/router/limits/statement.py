@@ -14,13 +14,14 @@ from nats.aio.msg import Msg
 
 from modelbus.chassis.logs import logger
 from modelbus.chassis.messaging import Bus
+from modelbus.chassis.whole_files import write_whole
 from modelbus.contracts.bus import USAGE
 from modelbus.contracts.usage import UsageRecorded
 from modelbus.router.ledger.looking import Looking
 from modelbus.router.limits.budgets import Spending
 from modelbus.router.limits.charges import Charged, read_charged
 from modelbus.router.limits.counted import Counted
-from modelbus.router.limits.kept import Kept, read_kept, write_kept
+from modelbus.router.limits.kept import Kept, read_kept
 from modelbus.router.limits.purses import Purses
 from modelbus.router.limits.waiting import Waiting
 
@@ -100,7 +101,7 @@ class Statement:
         if self._saved == (self._stream, self._read_to):
             return
         kept = Kept(self._stream, self._read_to, self._spending.told.by_holder, self._counted.runs)
-        await asyncio.to_thread(write_kept, self._keep, msgspec.json.encode(kept))
+        await asyncio.to_thread(write_whole, self._keep, msgspec.json.encode(kept))
         self._saved = kept.stream, kept.read_to
 
     async def _find_stream(self, client: Client) -> None:
