@@ -13,7 +13,7 @@ from zlib import crc32
 import msgspec
 import pytest
 
-from modelbus.chassis.ids import new_id
+from modelbus.chassis.ids import id_of, new_id
 from modelbus.chassis.messaging import Bus
 from modelbus.router.ledger.entries import AttemptEntry, RequestEntry, Tokens
 from modelbus.router.ledger.ledger import Ledger
@@ -191,43 +191,50 @@ while True:
 
 
 def requests_of(count: int) -> list[RequestEntry]:
-    """Make entries as busy routers do: a few models and keys, and everything else of each its own."""
-    chance, known = Random(7), [new_id() for _ in range(40)]
-    now = datetime.now(UTC)
-    return [
-        RequestEntry(
-            id=new_id(),
-            access_key_id=chance.choice(known),
-            asked_for="openai/gpt-4o-mini",
-            is_stream=True,
-            started_at=now + timedelta(microseconds=chance.randrange(10**6)),
-            latency_ms=chance.randrange(100, 9000),
-            status=200,
-            outcome="ok",
-            attempts=[
-                AttemptEntry(
-                    id=new_id(),
-                    number=1,
-                    model_id=chance.choice(known),
-                    source_id=chance.choice(known),
-                    supplier_id=chance.choice(known),
-                    credential_id=chance.choice(known),
-                    started_at=now + timedelta(microseconds=chance.randrange(10**6)),
-                    latency_ms=chance.randrange(100, 9000),
-                    first_token_ms=chance.randrange(50, 2000),
-                    status=200,
-                    outcome="ok",
-                    error=None,
-                    tokens=Tokens(input=chance.randrange(9000), output=chance.randrange(2000)),
-                    cost=Decimal(chance.randrange(10**5)) / 10**7,
-                )
-            ],
-            catalog_revision=12345,
-            consumer_id=chance.choice(known),
-            charge=Decimal(chance.randrange(10**5)) / 10**7,
-        )
-        for _ in range(count)
-    ]
+    """Make entries as busy routers do, one ended every millisecond: a few models and keys, all else of each its own.
+
+    The same at every call, on machines of every speed: an id bears its moment, and how those differ is what it takes.
+    """
+    chance, noon = Random(7), datetime(2026, 1, 1, 12, tzinfo=UTC)
+    known = [id_of(f"known {number}", noon - timedelta(days=number)) for number in range(40)]
+    return [a_request_ended(noon + timedelta(milliseconds=number), chance, known) for number in range(count)]
+
+
+def a_request_ended(ended_at: datetime, chance: Random, known: list[UUID]) -> RequestEntry:
+    latency_ms = chance.randrange(100, 9000)
+    started_at = ended_at - timedelta(milliseconds=latency_ms, microseconds=chance.randrange(1000))
+    tried_at = started_at + timedelta(microseconds=chance.randrange(150, 1000))
+    return RequestEntry(
+        id=id_of(f"request {ended_at}", started_at),
+        access_key_id=chance.choice(known),
+        asked_for="openai/gpt-4o-mini",
+        is_stream=True,
+        started_at=started_at,
+        latency_ms=latency_ms,
+        status=200,
+        outcome="ok",
+        attempts=[
+            AttemptEntry(
+                id=id_of(f"attempt {ended_at}", tried_at),
+                number=1,
+                model_id=chance.choice(known),
+                source_id=chance.choice(known),
+                supplier_id=chance.choice(known),
+                credential_id=chance.choice(known),
+                started_at=tried_at,
+                latency_ms=latency_ms - 1,
+                first_token_ms=chance.randrange(50, latency_ms),
+                status=200,
+                outcome="ok",
+                error=None,
+                tokens=Tokens(input=chance.randrange(9000), output=chance.randrange(2000)),
+                cost=Decimal(chance.randrange(10**5)) / 10**7,
+            )
+        ],
+        catalog_revision=12345,
+        consumer_id=chance.choice(known),
+        charge=Decimal(chance.randrange(10**5)) / 10**7,
+    )
 
 
 async def test_an_hour_without_the_bus_at_a_thousand_a_second_fits_the_default_bound(tmp_path: Path) -> None:
@@ -243,7 +250,7 @@ async def test_an_hour_without_the_bus_at_a_thousand_a_second_fits_the_default_b
 
     a_second = on_disk(tmp_path) / 2
     assert a_second * 3600 < default_of("spool_bytes")
-    assert a_second / 1000 < 180, "as docs/operations.md says"
+    assert 190 < a_second / 1000 < 205, "as docs/operations.md says"
     batches = drained(spool)
     assert 1050 < sum(len(batch.body) for batch in batches) / 2000 < 1150, "as docs/benchmarks.md says"
     told = [each for batch in batches for each in msgspec.json.decode(batch.body)["requests"]]

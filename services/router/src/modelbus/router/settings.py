@@ -40,7 +40,7 @@ class Settings(ServiceSettings, MasterKeySettings):
     strategy: Literal["priority", "weighted", "round_robin", "least_busy", "lowest_latency", "lowest_cost"] = "priority"
     """How a source is chosen where the catalog names no cost strategy."""
     spool_bytes: int = Field(default=1024 * _MIB, gt=0)
-    """Usage that may wait on disk while the bus is away, about 180 bytes a request; the oldest goes beyond that."""
+    """Usage that may wait on disk while the bus is away, about 200 bytes a request; the oldest goes beyond that."""
     shadow_concurrency: int = Field(default=32, ge=0, le=1000)
     """Copies to shadows of splits at once; what comes beyond that is not copied. 0 copies nothing."""
     shadow_s: float = Field(default=60.0, gt=0)
