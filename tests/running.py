@@ -1,12 +1,11 @@
 """Services run inside the test process, on real sockets."""
 
 import asyncio
-import os
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
-from functools import partial
+from functools import cache, partial
 from random import SystemRandom
 from typing import Any
 
@@ -18,8 +17,9 @@ ADMIN_TOKEN = "administrator-of-the-tests"
 SERVICE_TOKEN = "service-of-the-tests"
 MASTER_KEY = "h8VqVnO5VgxUX3gKJzKDo0P-qmDkvgrYQzS3zGb4v-E="
 DEADLINE_S = 10.0
-WORKERS = 16
-"""More than ever run at once."""
+LANES = 24
+"""More than processes of tests ever run at once on one machine, of several runs of them."""
+_FIRST_PORT = 10_000
 _given: deque[int] = deque(maxlen=500)
 """Ports that this process has given away of late."""
 
@@ -102,13 +102,25 @@ async def eventually(claim: Callable[[], Any], *, within_s: float = DEADLINE_S, 
 def free_port() -> int:
     """Answer a port that nobody listens on now, below those that the system gives to whoever connects.
 
-    Whoever asked may begin to listen much later: none is given twice soon, and each worker of the tests has its own.
+    Whoever asked may begin to listen much later: none is given twice soon, and each process of tests has its own.
     """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+    lane, _ = _lane()
     while True:
-        port = SystemRandom().randrange(10_000 + worker, 32_000, WORKERS)
+        port = SystemRandom().randrange(_FIRST_PORT + LANES + lane, 32_000, LANES)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if port not in _given:
                 _given.append(port)
                 return port
+
+
+@cache
+def _lane() -> tuple[int, socket.socket]:
+    """Take the first lane of ports whose guard no other process of tests holds; it is given back when this one ends."""
+    for lane in range(LANES):
+        guard = socket.socket()
+        with suppress(OSError):
+            guard.bind(("127.0.0.1", _FIRST_PORT + lane))
+            return lane, guard
+        guard.close()
+    raise RuntimeError(f"all of the {LANES} lanes of ports are taken: too many tests run at once on this machine")
