@@ -50,7 +50,9 @@ async def opened(database: FreshDatabase) -> AsyncIterator[Database]:
 
 
 def seen(supplier: dict[str, Any], health: str, **fields: Any) -> SourceHealthChanged:
-    defaults = {"observer": "sync", "supplier_id": UUID(supplier["id"]), "since": NOW, "observed_at": datetime.now(UTC)}
+    # Not when the tests began: a run of all takes longer than the patience.
+    at = datetime.now(UTC)
+    defaults = {"observer": "sync", "supplier_id": UUID(supplier["id"]), "since": at, "observed_at": at}
     return SourceHealthChanged(**{**defaults, "health": health, **fields})
 
 
@@ -134,9 +136,9 @@ async def test_a_reason_that_somebody_gave_comes_before_what_is_seen(http: httpx
 
 async def test_it_ends_the_same_twice_late_and_in_any_order(http: httpx.AsyncClient, opened: Database) -> None:
     supplier, source = await served(http)
-    old = seen(supplier, "down", since=LONG_AGO, observed_at=NOW - timedelta(minutes=2))
-    middle = seen(supplier, "degraded", observed_at=NOW - timedelta(minutes=1))
-    new = seen(supplier, "healthy", observed_at=NOW)
+    new = seen(supplier, "healthy")
+    old = seen(supplier, "down", since=LONG_AGO, observed_at=new.observed_at - timedelta(minutes=2))
+    middle = seen(supplier, "degraded", observed_at=new.observed_at - timedelta(minutes=1))
 
     for order in permutations((old, middle, new)):
         await follow(opened, *order, *order)
@@ -146,10 +148,11 @@ async def test_it_ends_the_same_twice_late_and_in_any_order(http: httpx.AsyncCli
 
 async def test_repeating_what_is_known_tells_nothing(http: httpx.AsyncClient, opened: Database, told: Told) -> None:
     supplier, _ = await served(http)
-    await follow(opened, seen(supplier, "down"))
+    since = datetime.now(UTC)
+    await follow(opened, seen(supplier, "down", since=since))
     before = await told(SourceChanged)
 
-    await follow(opened, seen(supplier, "down"), seen(supplier, "down"))
+    await follow(opened, seen(supplier, "down", since=since), seen(supplier, "down", since=since))
 
     assert await told(SourceChanged) == before
 

@@ -63,7 +63,7 @@ def a_catalog(simulator: Simulator) -> Catalog:
     """Seed it."""
     seed = Seed()
     seed.key(KEY)
-    seed.key(LIMITED, rpm_limit=30)
+    seed.key(LIMITED, rpm_limit=10)
     acme = seed.supplier("acme", simulator.base_url(simulator.openai))
     beta = seed.supplier("beta", simulator.base_url(simulator.openrouter))
     claudes = seed.supplier("claudes", simulator.base_url(simulator.anthropic), protocol="anthropic")
