@@ -61,9 +61,9 @@ class Spending:
         self._read: dict[tuple[datetime | None, int | None], tuple[UUID, Batch] | None] = {}
         """What each message says, by its stream and number: after an hour it takes a second to read all of them."""
         self._heard: dict[UUID, tuple[datetime, Batch]] = {}
-        """Heard as they were told, and when first: only of a stream that was lost since is that all there is."""
+        """Heard as they were told or found on a stream, and when: of one that is lost since that is all there is."""
         self._routers: dict[str, str] = {}
-        """The router of each run, in the order in which the runs were first heard of."""
+        """The router of each run."""
 
     async def hear(self, message: Msg) -> None:
         """Note a batch in the moment in which it is told."""
@@ -71,9 +71,13 @@ class Spending:
 
     def note(self, message: Msg, at: datetime) -> None:
         """Note a batch that was told at that time."""
-        if batch := _read(message.headers, message.data):
-            self._heard.setdefault(batch[0], (at, batch[1]))
-            self._routers.setdefault(batch[1].run, batch[1].router)
+        self._note(_read(message.headers, message.data), at)
+
+    def _note(self, told: tuple[UUID, Batch] | None, at: datetime) -> None:
+        if told:
+            event_id, batch = told
+            self._heard.setdefault(event_id, (at, batch))
+            self._routers.setdefault(batch.run, batch.router)
 
     async def check(
         self, context: JetStreamContext, fetch: Fetch, answered: set[str], *, forgotten: Forgotten | None = None
@@ -104,19 +108,20 @@ class Spending:
         await eventually(is_counted, within_s=SETTLED_WITHIN_S)
 
     def _held(self) -> dict[UUID, Batch]:
-        """Answer what the stream holds."""
+        """Answer what the stream holds: who hears may have been away as it was told, and the stream may go, too."""
         created = self._reading.created
         for each in self._reading.messages:
             if (created, each.seq) not in self._read:
-                self._read[created, each.seq] = _read(each.headers, each.data or b"")
+                self._read[created, each.seq] = told = _read(each.headers, each.data or b"")
+                self._note(told, each.time or datetime.now(UTC))
         return dict(batch for each in self._reading.messages if (batch := self._read[created, each.seq]))
 
     def _kept(self) -> dict[UUID, Batch]:
         """Answer that, and what a stream before it has held and nobody can tell again."""
         created = self._reading.created
         assert created is not None
-        # Of each router the run that it told of last; the others were killed, and remember nothing.
-        living = {router: run for run, router in self._routers.items()}.values()
+        # Of each router the run that began last, as their ids say; the others were killed, and remember nothing.
+        living = {router: run for run, router in sorted(self._routers.items())}.values()
         lost = {
             event_id: batch
             for event_id, (at, batch) in self._heard.items()
@@ -139,8 +144,8 @@ class Spending:
         for service, query, count in _COUNTS:
             heard = {row[0] for row in await fetch(f"SELECT event_id FROM {service}.heard_usage")}
             unheard = set(held) - heard - self._forgotten(forgotten)
-            assert not unheard, (service, unheard)
-            assert heard <= set(known), (service, heard - set(known))
+            assert not unheard, (service, "has not counted", unheard)
+            assert heard <= set(known), (service, "has counted what nobody told", heard - set(known))
             expected = Counter(each for event_id in heard for each in count(known[event_id]))
             counted = {row[0]: int(row[1]) for row in await fetch(query)}
             assert counted == dict(expected), service

@@ -15,6 +15,7 @@ from faults.finding import BROKEN_PLACES, EPOCH, LIVES, check_recomputed, check_
 from faults.reading import Fetch, Forgotten, Reading, Told, check_told
 from faults.spending import EVERYTHING, Spending
 from modelbus.chassis.ids import new_id
+from modelbus.chassis.topology import ensure
 from modelbus.contracts.bus import SYNC
 from testing_bus import LocalBus
 
@@ -159,6 +160,26 @@ async def test_what_a_lost_stream_was_told_of_late_must_be_told_again_by_a_route
     else:
         with pytest.raises(AssertionError, match=str(lost)):
             await checking
+    await client.close()
+
+
+async def test_what_was_found_on_a_stream_is_known_when_the_stream_is_gone(
+    bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who hears may find back to NATS later than a router does: what was told until then only the stream says."""
+    monkeypatch.setattr("faults.spending.SETTLED_WITHIN_S", 0.2)
+    client, spending, lost, told = await bus.client(), Spending(), new_id(), new_id()
+    context = client.jetstream()
+    await record(client, lost, batch("one"))
+    await spending.check(context, counted(1, heard=[lost]), {"one"})
+    await context.delete_stream("USAGE")
+    await ensure(context)
+    two = batch("two", run="another run")
+    await record(client, told, two)
+
+    await spending.check(context, counted(2, heard=[lost, told]), {"two"})
+    with pytest.raises(AssertionError, match="nobody told"):
+        await spending.check(context, counted(3, heard=[lost, told, new_id()]), {"two"})
     await client.close()
 
 
