@@ -1,6 +1,7 @@
 """Services run inside the test process, on real sockets."""
 
 import asyncio
+import atexit
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -104,7 +105,7 @@ def free_port() -> int:
 
     Whoever asked may begin to listen much later: none is given twice soon, and each process of tests has its own.
     """
-    lane, _ = _lane()
+    lane = _lane()
     while True:
         port = SystemRandom().randrange(_FIRST_PORT + LANES + lane, 32_000, LANES)
         with socket.socket() as probe, suppress(OSError):
@@ -115,12 +116,13 @@ def free_port() -> int:
 
 
 @cache
-def _lane() -> tuple[int, socket.socket]:
+def _lane() -> int:
     """Take the first lane of ports whose guard no other process of tests holds; it is given back when this one ends."""
     for lane in range(LANES):
         guard = socket.socket()
         with suppress(OSError):
             guard.bind(("127.0.0.1", _FIRST_PORT + lane))
-            return lane, guard
+            atexit.register(guard.close)
+            return lane
         guard.close()
     raise RuntimeError(f"all of the {LANES} lanes of ports are taken: too many tests run at once on this machine")

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from deployment.composition import ROOT
 from deployment.test_compose import SETTINGS
+from modelbus.chassis.ending import CLOSING_S
 
 HELM = Path(sys.executable).parent / "helm"
 CHART = ROOT / "deploy/chart"
@@ -175,7 +176,7 @@ def test_a_pod_pauses_before_it_ends_and_has_time_for_what_it_has_begun(pause_s:
         shutdown_s = SETTINGS[name, "serve"].model_fields["shutdown_s"].default
 
         assert container.get("lifecycle") == ({"preStop": {"sleep": {"seconds": pause_s}}} if pause_s else None)
-        assert pod["terminationGracePeriodSeconds"] > pause_s + shutdown_s
+        assert pod["terminationGracePeriodSeconds"] > pause_s + shutdown_s + CLOSING_S
 
 
 def test_probes_ask_the_paths_that_services_have(chart: list[dict[str, Any]]) -> None:

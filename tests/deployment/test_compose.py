@@ -14,6 +14,7 @@ import yaml
 from deployment.composition import FILE, ROOT, composed, make_env, part_of, services, variables
 from deployment.dockerfile import stages
 from modelbus.catalog.settings import Settings as CatalogSettings
+from modelbus.chassis.ending import CLOSING_S
 from modelbus.chassis.nats_config import nats_config
 from modelbus.chassis.settings import BusSettings, DatabaseSettings, ProvisionSettings
 from modelbus.integrity.settings import Settings as IntegritySettings
@@ -137,6 +138,13 @@ def test_no_value_is_empty_where_env_says_nothing(name: str, tmp_path: Path) -> 
     service = composed(make_env(tmp_path / "env"))["services"][name]
 
     assert "" not in service["environment"].values()
+
+
+@pytest.mark.parametrize("name", [name for name, step in SETTINGS if step == "serve"])
+def test_each_service_has_time_to_end_by_itself(name: str) -> None:
+    shutdown_s = SETTINGS[name, "serve"].model_fields["shutdown_s"].default
+
+    assert float(services()[name]["stop_grace_period"].removesuffix("s")) > shutdown_s + CLOSING_S
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import openai
+import psutil
 
 from faults.backups import Backup
 from faults.ledger import Ledger
@@ -21,7 +22,9 @@ from faults.reading import Forgotten
 from faults.rig import CATALOGS, Rig
 from faults.watching import steady
 from faults.wires import Fault as Broken
+from modelbus.chassis.ending import CLOSING_S
 from modelbus.chassis.ids import new_id
+from modelbus.chassis.settings import ServiceSettings
 from modelbus.contracts.bus import CONSUMERS, HEALTH, SYNC, USAGE
 from modelbus.contracts.envelope import Envelope
 from running import eventually
@@ -34,6 +37,8 @@ CUT_S = 35.0
 """Longer than the kernels of both ends wait for what is not confirmed."""
 ASLEEP_S = 40.0
 """Longer than a message may be unconfirmed (30 s): it is delivered again, and whoever wakes up confirms it late."""
+ENDED_WITHIN_S = ServiceSettings.model_fields["shutdown_s"].default + CLOSING_S + 2.0
+"""A moment more than a service takes that is told to end."""
 POISONED = (SYNC, USAGE, HEALTH)
 POISON = b'{"requests": []}'
 """A body that none of those events has."""
@@ -225,6 +230,20 @@ async def router_alone(scene: Scene) -> float:
         assert (await rig.http("router").get("/api/v1/cache")).json()["is_stale"]
     finally:
         rig.thaw(*others)
+    return time.monotonic()
+
+
+async def told_to_end(scene: Scene) -> float:
+    """Tell all services to end while NATS and PostgreSQL are frozen: they do, and the launcher starts them again."""
+    rig, servers = scene.rig, ("nats", "postgres")
+    processes = [psutil.Process(rig.endpoints["pids"][each]) for each in rig.services]
+    rig.freeze(*servers)
+    try:
+        for each in rig.services:
+            rig.signal(each, signal.SIGTERM)
+        await eventually(lambda: not any(map(psutil.Process.is_running, processes)), within_s=ENDED_WITHIN_S)
+    finally:
+        rig.thaw(*servers)
     return time.monotonic()
 
 

@@ -85,6 +85,12 @@ FAULTS = (
     ),
     Fault("killed in the middle of a listing", causing.killed_in_a_listing, promised_s=None),
     Fault("a router is killed, all else frozen", causing.router_alone, promised_s=None, disturbs=("router",)),
+    Fault(
+        "all are told to end, NATS and PostgreSQL frozen",
+        causing.told_to_end,
+        promised_s=None,
+        disturbs=("router", "router-2"),
+    ),
     Fault("the configuration is restored", causing.configuration_restored),
     Fault("PostgreSQL is restored from a backup", causing.database_restored),
     Fault("NATS is frozen for long", frozen("nats", lasts_s=SILENT_S), is_long=True),
@@ -152,6 +158,7 @@ HARDEST = tuple(
         "nobody can read a message",
         "killed in the middle of a listing",
         "a router is killed, all else frozen",
+        "all are told to end, NATS and PostgreSQL frozen",
     )
 )
 """With these the soak begins, so that they happen whenever tests run."""

@@ -48,7 +48,7 @@ async def trial(rig: Rig, ledger: Ledger, fault: Fault, *, slower: float = 1.0) 
     await ledger.settle(load, fault.parks)
     disturbed = {name: calls.failed + calls.refused for name, calls in load.calls.items() if name not in fault.disturbs}
     assert sum(disturbed.values(), Counter()) == Counter(), disturbed
-    worst_s = max(worst for name, worst in watch.worst_s.items() if name not in fault.disturbs)
+    worst_s = max((worst for name, worst in watch.worst_s.items() if name not in fault.disturbs), default=0.0)
     assert fault.promised_s is None or worst_s <= fault.promised_s * SLOW, worst_s
     return _seen(fault, load, worst_s, recovered_s)
 

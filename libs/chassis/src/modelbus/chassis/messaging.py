@@ -22,6 +22,7 @@ from modelbus.chassis.turns import read_in_turns
 from modelbus.contracts.bus import MAX_PAYLOAD
 
 PUBLISH_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 3.0
 PING_INTERVAL_S = 5
 PINGS_OUTSTANDING = 2
 PENDING_BYTES = 8 * 1024 * 1024
@@ -115,11 +116,18 @@ class Bus:
             )
 
     async def stop(self) -> None:
-        """Stop the subscribers and close the connection."""
+        """Stop the subscribers and close the connection; of a server that does not answer it is left open."""
         if self._starting is not None:
             self._starting.cancel()
             with suppress(asyncio.CancelledError):
                 await self._starting
+        closing = asyncio.create_task(self._close(), name="bus closes")
+        # No timeout around it: the client catches being cancelled, and waits on.
+        closed, _ = await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
+        for each in closed:
+            each.result()
+
+    async def _close(self) -> None:
         with suppress(NatsError, OSError, TimeoutError):
             await self.broker.stop()
 

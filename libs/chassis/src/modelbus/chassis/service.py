@@ -19,6 +19,7 @@ from structlog.contextvars import bound_contextvars
 from modelbus.chassis import auth, health, openapi, problems
 from modelbus.chassis import metrics as metrics_page
 from modelbus.chassis.connections import Connection, Patience
+from modelbus.chassis.ending import EndsInTime, Server
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.logs import configure_logs, logger
 from modelbus.chassis.loops import stop
@@ -31,6 +32,8 @@ REQUEST_ID = "x-request-id"
 REVISION = "x-modelbus-revision"
 TRACE_HEADER = HEADER.encode()
 LONGEST_REQUEST_ID = 128
+EXIT_NOT_STARTED = 3
+"""As uvicorn's own command has it."""
 EXIT_JOB_FAILED = 70
 
 failed_jobs: list[str] = []
@@ -190,16 +193,20 @@ def start[S: ServiceSettings](create_app: Callable[[S], Any], settings: S, *, na
 
 
 def serve(app: Any, settings: ServiceSettings) -> None:
-    """Serve until SIGTERM or SIGINT; running requests get `shutdown_s` seconds to end.
+    """Serve until SIGTERM or SIGINT; running requests get `shutdown_s` seconds to end, and all else `CLOSING_S`.
 
     Ends with exit code 0, or with `EXIT_JOB_FAILED` where a job of the service failed.
     """
+
+    def exit_code() -> int:
+        return EXIT_JOB_FAILED if failed_jobs else 0
+
     settle()
     # The server raises the signal that stopped it once more when all is closed; by then it is ours to answer.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(EXIT_JOB_FAILED if failed_jobs else 0))
-    uvicorn.run(
-        app,
+        signal.signal(number, lambda *_: sys.exit(exit_code()))
+    config = uvicorn.Config(
+        EndsInTime(app, exit_code),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -212,3 +219,7 @@ def serve(app: Any, settings: ServiceSettings) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.shutdown_s),
     )
+    server = Server(config, exit_code)
+    server.run()
+    if not server.started:
+        sys.exit(EXIT_NOT_STARTED)

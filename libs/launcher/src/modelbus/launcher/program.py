@@ -17,8 +17,8 @@ from modelbus.launcher.errors import LaunchError, MissingProgramError, ProgramFa
 Pause = Callable[[float], None]
 
 POLL_S = 0.02
-PATIENCE_S = 9.0
-"""How long a program may take to stop; a service takes up to 8 s to end its running requests."""
+PATIENCE_S = 15.0
+"""How long a program may take to stop; a service takes up to 8 s for its running requests, and 6 for all else."""
 
 
 @dataclass(frozen=True, slots=True)
