@@ -97,6 +97,19 @@ async def test_what_waits_is_heard_in_order_and_in_few_transactions(catalog_data
     assert len(listener.heard) < 10
 
 
+async def test_of_what_is_large_only_so_many_bytes_are_taken_at_once(catalog_database: Database, bus: LocalBus) -> None:
+    body = an_event().model_dump_json().encode() + b" " * 200_000
+    async with telling(bus) as context:
+        for _ in range(90):
+            await tell(context, body)
+    listener = Listener()
+
+    async with hearing(catalog_database, bus, listener):
+        await eventually(lambda: len(listener.runs) == 90)
+
+    assert 10 < max(map(len, listener.heard)) < 45
+
+
 async def test_a_single_message_waits_for_no_other(
     catalog_database: Database, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:

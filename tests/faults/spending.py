@@ -19,6 +19,8 @@ EVERYTHING = UUID(int=0)
 """Under which integrity counts all requests."""
 TOLD_AGAIN = timedelta(seconds=55)
 """A stream that is made anew is told again what routers told in the last minute; a moment passes until they know."""
+HEARD_AGAIN_S = 0.02
+"""A consumer that is created anew hears the whole stream again, batch by batch, and the newest last."""
 HEARD_WITHIN = timedelta(seconds=5)
 """So long after it was told usage may be counted, and so be forgotten by a backup that was begun meanwhile."""
 
@@ -105,7 +107,7 @@ class Spending:
             await self._check_counted(fetch, forgotten)
             return True
 
-        await eventually(is_counted, within_s=SETTLED_WITHIN_S)
+        await eventually(is_counted, within_s=SETTLED_WITHIN_S + HEARD_AGAIN_S * len(self._reading.messages))
 
     def _held(self) -> dict[UUID, Batch]:
         """Answer what the stream holds: who hears may have been away as it was told, and the stream may go, too."""

@@ -39,6 +39,9 @@ from modelbus.contracts.event import Event, read_event
 WATCH_EVERY_S = 2.0
 TOGETHER = 400
 """As many messages are taken at once by who takes them together; fewer than may be unanswered at a time."""
+TOGETHER_BYTES = 4 * 1024 * 1024
+"""No more are taken once they have so many bytes: what is read of them takes ten times as much memory, all at once."""
+_FETCHED_AT_ONCE = 20
 TOGETHER_WAIT_S = 0.2
 """How long to wait for messages that another replica may have taken meanwhile."""
 
@@ -168,10 +171,20 @@ class Hearing:
         subscription = self._subscriber.subscription
         if self._together is None or not waiting or not isinstance(subscription, JetStreamContext.PullSubscription):
             return []
-        try:
-            return list(await subscription.fetch(batch=waiting, timeout=TOGETHER_WAIT_S))
-        except (NatsError, TimeoutError):
-            return []
+        found: list[Msg] = []
+        wanted = taken = 0
+        size = len(message.data)
+        # Fewer than there were: another replica has taken them.
+        while taken == wanted and len(found) < waiting and size < TOGETHER_BYTES:
+            wanted = min(waiting - len(found), _FETCHED_AT_ONCE)
+            try:
+                some = await subscription.fetch(batch=wanted, timeout=TOGETHER_WAIT_S)
+            except (NatsError, TimeoutError):
+                break
+            found += some
+            taken = len(some)
+            size += sum(len(each.data) for each in some)
+        return found
 
     async def _delivered_together(self, messages: Sequence[Msg]) -> bool:
         """Handle the messages in one transaction; answer whether that is settled, or each must be handled alone."""
