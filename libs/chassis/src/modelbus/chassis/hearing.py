@@ -40,7 +40,7 @@ WATCH_EVERY_S = 2.0
 TOGETHER = 400
 """As many messages are taken at once by who takes them together; fewer than may be unanswered at a time."""
 TOGETHER_BYTES = 4 * 1024 * 1024
-"""No more are taken once they have so many bytes: what is read of them takes ten times as much memory, all at once."""
+"""No more are taken once they have so many bytes: what is read of them takes six times as much memory besides."""
 _FETCHED_AT_ONCE = 20
 TOGETHER_WAIT_S = 0.2
 """How long to wait for messages that another replica may have taken meanwhile."""
