@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from modelbus.chassis.service import EXIT_JOB_FAILED
+from faults.wires import Wire
+from modelbus.chassis.messaging import Bus
+from modelbus.chassis.service import EXIT_JOB_FAILED, EXIT_NOT_STARTED
 from running import ADMIN_TOKEN, SERVICE_TOKEN, free_port
+from testing_bus import LocalBus
 
 PROGRAM = """
 import asyncio, os, sys, threading
@@ -17,7 +20,7 @@ from contextlib import asynccontextmanager
 from modelbus.chassis import ending, service
 from modelbus.chassis.settings import ServiceSettings
 
-ending.CLOSING_S = 0.5
+ending.CLOSING_S = float(sys.argv[2])
 
 async def never():
     while True:
@@ -48,6 +51,8 @@ async def lifespan(_app):
             yield
         case "nothing":
             yield
+        case "nothing, it does not start":
+            raise RuntimeError("this does not start")
 
 def create_app(settings):
     return service.build(title="T", description="", settings=settings, lifespan=lifespan, checks={}, statuses={})
@@ -64,6 +69,7 @@ service.start(create_app, ServiceSettings(), name="test")
         ("a task that nobody waits for", 0, True),
         ("a thread", 0, True),
         ("nothing", 0, False),
+        ("nothing, it does not start", EXIT_NOT_STARTED, False),
     ],
 )
 async def test_what_can_not_be_closed_holds_nobody_up(
@@ -76,7 +82,10 @@ async def test_what_can_not_be_closed_holds_nobody_up(
         "MODELBUS_STATE_DIR": str(tmp_path),
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, what_hangs, env=environment, stdout=PIPE, stderr=PIPE
+        *(sys.executable, "-c", PROGRAM, what_hangs, "0.5" if is_forced else "30"),
+        env=environment,
+        stdout=PIPE,
+        stderr=PIPE,
     )
     try:
         async with asyncio.timeout(30):
@@ -92,3 +101,23 @@ async def test_what_can_not_be_closed_holds_nobody_up(
 
     assert process.returncode == code, (said, wrong)
     assert (b"not all could be closed in time" in said) is is_forced, (said, wrong)
+
+
+async def test_a_bus_that_does_not_answer_is_left_open(bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelbus.chassis.messaging.CLOSE_TIMEOUT_S", 0.2)
+    wire = Wire(free_port(), int(bus.url.rpartition(":")[2]))
+    await wire.mend()
+    connection = Bus(f"nats://127.0.0.1:{wire.port}", service="test")
+    connection.start()
+    await connection.connected()
+    await wire.suffer("half-open")
+
+    # The client's own patience is twice as long.
+    async with asyncio.timeout(5):
+        await connection.stop()
+
+    [closing] = [each for each in asyncio.all_tasks() if each.get_name() == "bus closes"]
+    closing.cancel()
+    await asyncio.wait({closing})
+    await connection.broker.connection.close()
+    await wire.remove()

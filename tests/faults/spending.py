@@ -110,7 +110,7 @@ class Spending:
         await eventually(is_counted, within_s=SETTLED_WITHIN_S + HEARD_AGAIN_S * len(self._reading.messages))
 
     def _held(self) -> dict[UUID, Batch]:
-        """Answer what the stream holds: who hears may have been away as it was told, and the stream may go, too."""
+        """Answer what the stream holds, and note what nobody heard as it was told: the stream may be gone next time."""
         created = self._reading.created
         for each in self._reading.messages:
             if (created, each.seq) not in self._read:

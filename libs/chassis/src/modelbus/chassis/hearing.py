@@ -172,18 +172,17 @@ class Hearing:
         if self._together is None or not waiting or not isinstance(subscription, JetStreamContext.PullSubscription):
             return []
         found: list[Msg] = []
-        wanted = taken = 0
         size = len(message.data)
-        # Fewer than there were: another replica has taken them.
-        while taken == wanted and len(found) < waiting and size < TOGETHER_BYTES:
+        while len(found) < waiting and size < TOGETHER_BYTES:
             wanted = min(waiting - len(found), _FETCHED_AT_ONCE)
             try:
                 some = await subscription.fetch(batch=wanted, timeout=TOGETHER_WAIT_S)
             except (NatsError, TimeoutError):
                 break
             found += some
-            taken = len(some)
             size += sum(len(each.data) for each in some)
+            if len(some) < wanted:
+                break  # Another replica has taken the others.
         return found
 
     async def _delivered_together(self, messages: Sequence[Msg]) -> bool:
