@@ -106,8 +106,8 @@ async def test_a_leader_that_falls_silent_with_its_connection_open_is_followed_b
         async with relaying(catalog_database, bus) as other:
             await wire.suffer("half-open")
             await commit(catalog_database)
-            await eventually(lambda: other.is_leader and _has(bus, 1))
-    await wire.remove()  # or closing what was open would wait for an answer
+            await eventually(lambda: other.is_leader and _has(bus, 1), within_s=30)
+        await wire.remove()  # or closing what was open would wait for an answer
     await far.close()
 
     assert await revisions(bus) == [1]
