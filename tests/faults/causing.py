@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -37,7 +38,7 @@ CUT_S = 35.0
 """Longer than the kernels of both ends wait for what is not confirmed."""
 ASLEEP_S = 40.0
 """Longer than a message may be unconfirmed (30 s): it is delivered again, and whoever wakes up confirms it late."""
-ENDED_WITHIN_S = ServiceSettings.model_fields["shutdown_s"].default + CLOSING_S + 2.0
+ENDED_WITHIN_S = ServiceSettings.model_fields["shutdown_s"].default + CLOSING_S + 6.0
 """A moment more than a service takes that is told to end."""
 POISONED = (SYNC, USAGE, HEALTH)
 POISON = b'{"requests": []}'
@@ -241,10 +242,17 @@ async def told_to_end(scene: Scene) -> float:
     try:
         for each in rig.services:
             rig.signal(each, signal.SIGTERM)
-        await eventually(lambda: not any(map(psutil.Process.is_running, processes)), within_s=ENDED_WITHIN_S)
+        await eventually(lambda: not any(map(_runs, processes)), within_s=ENDED_WITHIN_S)
     finally:
         rig.thaw(*servers)
     return time.monotonic()
+
+
+def _runs(process: psutil.Process) -> bool:
+    # The launcher, which asks the frozen servers how they are, may be seconds late to see who has ended.
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 async def killed_in_a_listing(scene: Scene) -> float:

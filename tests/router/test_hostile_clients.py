@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,13 @@ async def hurried_router(world: World, path: Path) -> AsyncIterator[str]:
 
 
 async def rest(reader: asyncio.StreamReader) -> bytes:
-    """Read until the other side has closed."""
+    """Read until the other side has closed, or has reset as it was still being told something."""
+    told = b""
     async with asyncio.timeout(10):
-        return await reader.read()
+        with suppress(ConnectionResetError):
+            while some := await reader.read(65536):
+                told += some
+    return told
 
 
 async def one_answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
