@@ -16,6 +16,7 @@ from engines import KeptEngine
 from modelbus.launcher.binaries import postgres_programs
 from modelbus.launcher.directories import public_temporary_directory
 from modelbus.launcher.postgres import start_postgres
+from running import free_port
 from testing_bus import LocalBus, local_bus
 
 pytest_plugins = ("failing", "gathering", "telling")
@@ -55,7 +56,7 @@ def postgres_url(public_directory: Path) -> Iterator[str]:
         with contained_postgres() as url:
             yield url
         return
-    server = start_postgres(public_directory / "postgres", port=0, fast=True)
+    server = start_postgres(public_directory / "postgres", port=free_port(), fast=True)
     yield server.url
     server.stop()
 

@@ -14,6 +14,7 @@ from modelbus.chassis import topology
 from modelbus.chassis.nats_config import write_nats_config
 from modelbus.contracts.bus_users import OPERATOR, users
 from modelbus.launcher.nats import NatsServer, start_nats
+from running import free_port
 
 TEAM = "billing"
 PASSWORDS = {user: f"0{user}-password" for user in (*(each.name for each in users()), TEAM)}
@@ -31,7 +32,7 @@ async def permitted_bus(directory: Path) -> AsyncIterator[NatsServer]:
     home = directory / f"nats-{uuid4().hex[:8]}"
     home.mkdir()
     write_nats_config(home / "users.conf", [f"{TEAM}=USAGE"])
-    server = start_nats(home, passwords=PASSWORDS)
+    server = start_nats(home, free_port(), passwords=PASSWORDS)
     try:
         client = await nats.connect(url_of(server, OPERATOR))
         await topology.ensure(client.jetstream())

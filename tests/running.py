@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from modelbus.chassis.connections import Connection, Patience
+from modelbus.launcher.ports import OFFERED
 
 ADMIN_TOKEN = "administrator-of-the-tests"
 SERVICE_TOKEN = "service-of-the-tests"
@@ -21,7 +22,7 @@ DEADLINE_S = 10.0
 LANES = 24
 """More than processes of tests ever run at once on one machine, of several runs of them."""
 _FIRST_PORT = 10_000
-_given: deque[int] = deque(maxlen=500)
+_given: deque[int] = deque(maxlen=200)
 """Ports that this process has given away of late."""
 
 
@@ -101,13 +102,13 @@ async def eventually(claim: Callable[[], Any], *, within_s: float = DEADLINE_S, 
 
 
 def free_port() -> int:
-    """Answer a port that nobody listens on now, below those that the system gives to whoever connects.
+    """Answer a port that nobody listens on now, below those that the launcher and the system choose by themselves.
 
     Whoever asked may begin to listen much later: none is given twice soon, and each process of tests has its own.
     """
     lane = _lane()
     while True:
-        port = SystemRandom().randrange(_FIRST_PORT + LANES + lane, 32_000, LANES)
+        port = SystemRandom().randrange(_FIRST_PORT + LANES + lane, OFFERED.start, LANES)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if port not in _given:

@@ -65,7 +65,7 @@ async def local_bus(directory: Path) -> AsyncIterator[LocalBus]:
 
 def _started(home: Path) -> LocalBus:
     if not is_contained(nats_server):
-        return LocalBus(start_nats(home, port=0), lambda: shutil.rmtree(home / "jetstream"))
+        return LocalBus(start_nats(home, free_port()), lambda: shutil.rmtree(home / "jetstream"))
     server = ContainedNats(free_port())
     server.restart()
     return LocalBus(server, server.forget)

@@ -28,7 +28,7 @@ def test_the_servers_that_we_configure_take_the_largest_message(written: str) ->
 
 
 async def test_the_largest_event_that_is_taken_is_told(catalog_database: Database, tmp_path: Path) -> None:
-    bus = LocalBus(start_nats(tmp_path / "nats"), lambda: None)
+    bus = LocalBus(start_nats(tmp_path / "nats", free_port()), lambda: None)
     await bus.lay_topology()
     most = MAX_BODY - len(an_event("").model_dump_json())
     async with catalog_database.transaction() as session:

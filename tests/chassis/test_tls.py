@@ -15,9 +15,8 @@ from chassis.certificates import CA_FILE, certificate
 from modelbus.chassis.messaging import Bus
 from modelbus.chassis.settings import BusSettings
 from modelbus.launcher.nats import NatsServer
-from modelbus.launcher.ports import free_port
 from modelbus.launcher.program import wait_ready
-from running import eventually
+from running import eventually, free_port
 from testing_bus import LocalBus
 
 

@@ -22,7 +22,7 @@ from deployment.dockerfile import Building, stages
 from deployment.questions import asked, asked_for
 from modelbus.launcher.binaries import nats_server
 from modelbus.launcher.postgres import start_postgres
-from running import eventually
+from running import eventually, free_port
 
 SERVED = ("catalog", "sync", "integrity", "router")
 STEPS = ("provision", "topology", "migrate-catalog", "migrate-sync", "migrate-integrity")
@@ -42,7 +42,7 @@ class Composition:
     def __init__(self, directory: Path, environments: dict[str, Path], postgres_url: str) -> None:
         self._directory, self._environments = directory, environments
         self.services = composed(make_env(directory / "env"))["services"]
-        self.ports = {name: _free_port() for name in (*SERVED, "simulator", "nats")}
+        self.ports = {name: free_port() for name in (*SERVED, "simulator", "nats")}
         self._postgres = postgres_url
         self._path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
         self._entry = _exec_form("ENTRYPOINT")
@@ -101,7 +101,7 @@ class Composition:
         shutil.copytree(ROOT / "deploy/nats", configuration)
         conf = configuration / Path(service["command"][1]).name
         conf.write_text(conf.read_text().replace("store_dir: /data", f'store_dir: "{self._directory}/nats"'))
-        here = ["-a", "127.0.0.1", "-p", str(self.ports["nats"]), "-m", str(_free_port())]
+        here = ["-a", "127.0.0.1", "-p", str(self.ports["nats"]), "-m", str(free_port())]
         with (self._directory / "nats.log").open("wb") as log:
             return subprocess.Popen(
                 [nats_server(), "-c", conf, *here], env=service["environment"], stdout=log, stderr=log
@@ -135,17 +135,11 @@ def _health_check() -> list[str]:
     return ["CMD", *json.loads(said.partition(" CMD ")[2])]
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="session")
 def composition(
     tmp_path_factory: pytest.TempPathFactory, environments: dict[str, Path], public_directory: Path
 ) -> Iterator[Composition]:
-    server = start_postgres(public_directory / "composed", port=0, fast=True)
+    server = start_postgres(public_directory / "composed", port=free_port(), fast=True)
     yield Composition(tmp_path_factory.mktemp("composed"), environments, server.url)
     server.stop()
 

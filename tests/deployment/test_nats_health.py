@@ -13,6 +13,7 @@ from deployment.composition import ROOT, services
 from faults.disks import small_disk
 from launcher.waiting import wait_until
 from modelbus.launcher.nats import NatsServer, start_nats
+from running import free_port
 
 NC = f"""#!{sys.executable} -IS
 import socket, sys
@@ -48,7 +49,7 @@ def look(server: NatsServer, programs: Path) -> subprocess.CompletedProcess[str]
 
 async def test_it_ends_a_server_that_gave_a_stream_up_once_there_is_room(programs: Path, tmp_path: Path) -> None:
     with small_disk(tmp_path / "store", "32m") as disk:
-        server = start_nats(disk.path)
+        server = start_nats(disk.path, free_port())
         client = await nats.connect(server.url)
         context = client.jetstream(timeout=0.5)
         await context.add_stream(name="KEPT", subjects=["kept"])

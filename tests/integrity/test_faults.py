@@ -19,7 +19,7 @@ from integrity.teller import Teller, Told, a_chain, a_model, a_source
 from modelbus.contracts.bus import CATALOG, INTEGRITY_HEARS_CATALOG
 from modelbus.integrity import jobs
 from modelbus.launcher.postgres import PostgresServer, start_postgres
-from running import eventually
+from running import eventually, free_port
 from servers import Databases, FreshDatabase, prepare_template
 from testing_bus import LocalBus
 
@@ -47,7 +47,7 @@ async def the_database_is_killed(_bus: LocalBus, server: PostgresServer, _client
 @pytest.fixture(scope="session")
 async def own_server(public_directory: Path) -> AsyncIterator[tuple[PostgresServer, Databases]]:
     """A database server that may be killed: nobody else uses it."""
-    server = start_postgres(public_directory / "killed-postgres", port=0, fast=True)
+    server = start_postgres(public_directory / "killed-postgres", port=free_port(), fast=True)
     yield server, await prepare_template(server.url)
     server.stop()
 

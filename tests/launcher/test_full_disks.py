@@ -22,8 +22,8 @@ from modelbus.launcher.asking import answers
 from modelbus.launcher.directories import public_temporary_directory
 from modelbus.launcher.files import trim, write_private
 from modelbus.launcher.nats import NatsServer, start_nats
-from modelbus.launcher.ports import free_port
 from modelbus.launcher.room import PROBE, ROOM, has_room
+from running import free_port
 
 LARGE = b"x" * 8192
 """More than a file may still have room for in its last page."""
@@ -94,7 +94,7 @@ async def _is_silent(context: JetStreamContext) -> None:
 
 
 def test_a_server_that_is_well_or_away_is_left_as_it_is(directory: Path) -> None:
-    server = start_nats(directory)
+    server = start_nats(directory, free_port())
     assert answers(server.health_url)
     assert server.ailment() is None
 

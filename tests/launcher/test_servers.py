@@ -20,6 +20,7 @@ from modelbus.launcher.home import Home
 from modelbus.launcher.nats import NatsServer, start_nats
 from modelbus.launcher.postgres import PostgresServer, start_postgres
 from modelbus.launcher.program import wait_ready
+from running import free_port
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another account")
 
@@ -34,7 +35,7 @@ def directory() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
     directory = public_temporary_directory("modelbus-launcher-")
-    server = start_postgres(directory / "postgres", fast=True)
+    server = start_postgres(directory / "postgres", free_port(), fast=True)
     yield server
     server.stop()
     shutil.rmtree(directory)
@@ -127,7 +128,7 @@ def test_a_cluster_whose_making_was_cut_short_is_made_anew(directory: Path) -> N
     (directory / "data.unfinished").mkdir()
     (directory / "data.unfinished" / "PG_VERSION").write_text("18")
 
-    server = start_postgres(directory, fast=True)
+    server = start_postgres(directory, free_port(), fast=True)
 
     assert server.is_ready()
     server.stop()
@@ -185,7 +186,7 @@ async def test_a_killed_nats_restarts_on_the_same_port_with_its_streams(director
 
 
 async def test_a_spoilt_stream_is_found_though_the_server_starts(directory: Path) -> None:
-    server = start_nats(directory)
+    server = start_nats(directory, free_port())
     client = await nats.connect(server.url)
     await client.jetstream().add_stream(name="SPOILT", subjects=["spoilt"])
     await client.close()

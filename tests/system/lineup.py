@@ -78,7 +78,8 @@ class Installation:
     @classmethod
     async def made(cls, directory: Path, prepare: Prepare = prepare) -> Self:
         """Set everything up, as the steps before the services do."""
-        postgres, bus = start_postgres(directory / "postgres", fast=True), start_nats(directory / "nats")
+        postgres = start_postgres(directory / "postgres", free_port(), fast=True)
+        bus = start_nats(directory / "nats", free_port())
         made = cls(postgres, bus, await prepare(postgres, bus))
         made.stop()
         return made

@@ -19,14 +19,13 @@ from modelbus.chassis.nats_config import write_nats_config
 from modelbus.contracts.bus import USAGE
 from modelbus.contracts.bus_users import OPERATOR
 from modelbus.launcher.nats import NatsServer
-from modelbus.launcher.ports import free_port
 from modelbus.launcher.program import wait_ready
 from modelbus.simulator import running_simulator
 from permitted_bus import PASSWORDS, url_of
 from router.feeds import Feed, tell
 from router.routers import RunningRouter, running_router
 from router.world import a_world
-from running import eventually
+from running import eventually, free_port
 from system.documents import ROOT
 
 pytestmark = pytest.mark.system

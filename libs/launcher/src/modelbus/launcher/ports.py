@@ -3,17 +3,23 @@
 import errno
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
+from random import SystemRandom
 
 from modelbus.launcher.errors import BadSettingError, PortInUseError
 
 LOOPBACK = "127.0.0.1"
+OFFERED = range(20_000, 32_000)
+"""Below the ports that a system gives to whoever connects or asks for any: none of them is taken by the way."""
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as asked:
-        asked.bind((LOOPBACK, 0))
-        return int(asked.getsockname()[1])
+    """Return a port that nobody listens on now, and that nobody is likely to have taken once a program listens."""
+    while True:
+        port = SystemRandom().choice(OFFERED)
+        with socket.socket() as asked, suppress(OSError):
+            asked.bind((LOOPBACK, port))
+            return port
 
 
 def check_free(name: str, host: str, port: int) -> None:
