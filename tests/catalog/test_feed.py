@@ -24,12 +24,13 @@ from modelbus.chassis.feed import Applied, Follower
 from modelbus.chassis.ids import new_id
 from modelbus.chassis.loops import stop
 from modelbus.chassis.messaging import Bus
-from modelbus.contracts.catalog import CatalogHeartbeat
+from modelbus.contracts.catalog import CatalogHeartbeat, ModelChanged
 from modelbus.contracts.envelope import Envelope
 from modelbus.contracts.event import Event
 from modelbus.contracts.feed import Snapshot
 from running import ADMIN_TOKEN, SERVICE_TOKEN, eventually, free_port, serving
 from servers import FreshDatabase
+from spans import a_cause, causes_of, kept_spans
 from testing_bus import LocalBus
 
 
@@ -143,6 +144,32 @@ async def test_what_a_lost_stream_is_told_again_of_an_older_epoch_makes_no_follo
         # A truth that went back says so by its heartbeat, and one that went on by what it tells.
         assert hear(CatalogHeartbeat(epoch=older, revision=place), place)
         assert hear(an_event(), place + 1)
+        await client.close()
+
+
+async def test_changes_that_are_applied_together_are_told_in_the_trace_of_each(
+    catalog_with_bus: str, bus: LocalBus
+) -> None:
+    async with administrator(catalog_with_bus) as http, following(catalog_with_bus, bus.url) as follower:
+        await a_model(http)
+        await assert_equal_to_truth(follower, http)
+        client, place, causes = await bus.client(), follower.revision, [a_cause(), a_cause()]
+
+        def hear(revision: int, cause: str) -> None:
+            event, now = ModelChanged.gone(uuid4()), datetime.now(UTC)
+            told = Envelope(
+                new_id(), event.type, "/test", now, b"", revision=revision, epoch=follower.epoch, trace_parent=cause
+            )
+            body = event.model_dump_json().encode()
+            follower._heard(Msg(client, event.type, data=body, headers=told.headers()))
+
+        with kept_spans() as kept:
+            hear(place + 2, causes[1])
+            hear(place + 3, causes[0])
+            hear(place + 1, causes[0])
+            await eventually(lambda: follower.revision == place + 3)
+
+        assert causes_of(kept, "apply changes") == sorted(causes)
         await client.close()
 
 

@@ -24,6 +24,7 @@ from modelbus.contracts.bus import CATALOG, Consumer
 from modelbus.contracts.catalog import SyncRequested
 from modelbus.contracts.envelope import Envelope
 from running import eventually
+from spans import a_cause, causes_of, kept_spans
 from testing_bus import LocalBus
 
 CONSUMER = Consumer(durable="sync", stream=CATALOG, events=(SyncRequested,), max_tries=2)
@@ -71,9 +72,9 @@ async def hearing(database: Database, local: LocalBus, listener: Listener) -> As
         await connection.stop()
 
 
-async def tell(context: JetStreamContext, body: bytes | None = None) -> UUID:
+async def tell(context: JetStreamContext, body: bytes | None = None, cause: str | None = None) -> UUID:
     event = an_event()
-    envelope = Envelope(new_id(), event.type, "/test", datetime.now(UTC), b"")
+    envelope = Envelope(new_id(), event.type, "/test", datetime.now(UTC), b"", trace_parent=cause)
     await context.publish(event.type, body or event.model_dump_json().encode(), headers=envelope.headers())
     return event.run_id
 
@@ -176,6 +177,23 @@ async def test_what_may_have_ended_who_heard_it_is_heard_alone(catalog_database:
         assert await attached._delivered_together([other])
 
     assert listener.heard == [[run]]
+
+
+async def test_what_is_heard_together_goes_on_with_the_trace_of_each(catalog_database: Database, bus: LocalBus) -> None:
+    listener, attached = Listener(), Hearing(CONSUMER)
+    attached.hear_together(listener.hear)
+    attached.attach(Bus(bus.url, service="catalog"), catalog_database, parking)
+    causes = [a_cause(), a_cause()]
+    async with telling(bus) as context:
+        told = [await tell(context, cause=cause) for cause in (causes[0], None, causes[1], causes[0])]
+        subscription = await context.pull_subscribe_bind(CONSUMER.durable, stream=CONSUMER.stream.name)
+        messages = await subscription.fetch(len(told))
+
+        with kept_spans() as kept:
+            assert await attached._delivered_together(messages)
+
+    assert listener.heard == [told]
+    assert causes_of(kept, "process sync.requested") == ["", *sorted(causes)]
 
 
 async def test_what_takes_the_database_too_long_together_is_heard_one_by_one(

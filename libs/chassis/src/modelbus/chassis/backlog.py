@@ -64,14 +64,14 @@ class Backlog:
             self._bytes -= len(change.data)
         return run
 
-    def take_cause(self, changes: list[Change]) -> str | None:
-        """Take out the trace that the first of the changes belongs to which belongs to any."""
+    def take_causes(self, changes: list[Change]) -> list[str]:
+        """Take out the traces that the changes belong to, each once."""
         if not self._traces:
-            return None
+            return []
         causes = [cause for each in changes if (cause := self._traces.pop(each.revision, None))]
         if not self._changes:
             self._traces.clear()
-        return next(iter(causes), None)
+        return list(dict.fromkeys(causes))
 
     def settle(self, applied: int) -> None:
         """Forget what is known by now; what is only waiting for its turn is no gap."""

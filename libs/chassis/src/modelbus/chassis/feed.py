@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
@@ -313,13 +314,12 @@ class Follower:
         self._on_change(applied)
 
     def _apply(self, changes: list[Change]) -> None:
-        cause = self._backlog.take_cause(changes)
-        if cause is None:
+        causes = self._backlog.take_causes(changes)
+        with ExitStack() as opened:
+            spans = [opened.enter_context(span("apply changes", parent=cause)) for cause in causes]
             self._take_over(changes)
-            return
-        with span("apply changes", parent=cause) as applying:
-            self._take_over(changes)
-            applying.set_attribute("modelbus.revision", self.revision)
+            for applying in spans:
+                applying.set_attribute("modelbus.revision", self.revision)
 
     def _take_over(self, changes: list[Change]) -> None:
         applied = self._replica.apply(changes)

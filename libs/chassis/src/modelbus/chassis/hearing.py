@@ -6,8 +6,8 @@ once may take whatever waits in one transaction.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,7 +193,7 @@ class Hearing:
             heard = [each for message in messages if (each := self._read(message)) is not None]
             correlations = {each.envelope.correlation_id for each in heard}
             joined = {"correlation_id": correlations.pop()} if len(correlations) == 1 else {}
-            with bound_contextvars(**joined), self._span_of(heard[0].envelope) if heard else nullcontext():
+            with bound_contextvars(**joined), self._spans_of(heard):
                 await self._handle_together(heard)
                 log.debug("events are heard", count=len(heard), last_revision=heard[-1].revision if heard else None)
         except Exception as error:  # noqa: BLE001 - each is handled alone next, and that decides
@@ -230,6 +230,16 @@ class Hearing:
         correlation_id = envelope.correlation_id or str(envelope.id)
         with bound_contextvars(**ids, correlation_id=correlation_id), self._span_of(envelope):
             await self._handle_or_settle(message, envelope)
+
+    @contextmanager
+    def _spans_of(self, heard: Sequence[Heard[Any]]) -> Iterator[None]:
+        """Go on with each of the traces that the events belong to; what is done within is told of the last."""
+        causes = {each.envelope.trace_parent: each.envelope for each in heard}
+        with ExitStack() as opened:
+            # What belongs to none begins one, and would else go on with that of the one before.
+            for envelope in sorted(causes.values(), key=lambda each: each.trace_parent is not None):
+                opened.enter_context(self._span_of(envelope))
+            yield
 
     def _span_of(self, envelope: Envelope) -> AbstractContextManager[Any]:
         """Go on with the trace of whoever caused the event."""
