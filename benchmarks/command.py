@@ -16,6 +16,7 @@ from benchmarks import (
     bulk_change,
     catalog_at_size,
     gateways,
+    hearing_usage,
     integrity_at_size,
     listing_at_size,
     many_routers,
@@ -53,6 +54,7 @@ MEASUREMENTS: Mapping[str, Measure] = {
     "bulk_change": bulk_change.measure,
     "listing_at_size": listing_at_size.measure,
     "integrity_at_size": integrity_at_size.measure,
+    "hearing_usage": hearing_usage.measure,
     "many_routers": many_routers.measure,
 }
 

@@ -195,7 +195,9 @@ async def test_a_credential_that_serves_after_all_is_ok_again(
 
     async def accept(at: datetime) -> tuple[str, str]:
         async with opened.transaction() as session:
-            await note_acceptance(session, usage((made["id"], str(new_id()), at), (other["id"], str(new_id()), at)))
+            await note_acceptance(
+                session, [usage((made["id"], str(new_id()), at)), usage((other["id"], str(new_id()), at))]
+            )
         return (await state_of(http, made))[0], (await state_of(http, other))[0]
 
     assert await accept(before) == ("cooling", "cooling")
@@ -211,7 +213,7 @@ async def test_who_was_wrong_about_a_credential_is_not_believed_again_so_soon_an
     made = await a_credential(http, (await a_supplier(http))["id"])
     await hear(opened, report(made))
     async with opened.transaction() as session:
-        await note_acceptance(session, usage((made["id"], str(new_id()), datetime.now(UTC) + timedelta(seconds=1))))
+        await note_acceptance(session, [usage((made["id"], str(new_id()), datetime.now(UTC) + timedelta(seconds=1)))])
 
     await hear(opened, report(made), report(made, 403))
     alone = await state_of(http, made)
@@ -232,7 +234,7 @@ async def test_a_router_whose_clock_is_ahead_has_nobody_disbelieved_for_as_long(
     await hear(opened, report(made))
 
     async with opened.transaction() as session:
-        await note_acceptance(session, usage((made["id"], str(new_id()), datetime.now(UTC) + timedelta(days=1))))
+        await note_acceptance(session, [usage((made["id"], str(new_id()), datetime.now(UTC) + timedelta(days=1)))])
         [said] = await list_refusals(session, UUID(made["id"]))
 
     assert said.disproved_at is not None
@@ -243,7 +245,7 @@ async def test_another_router_is_believed_where_one_was_wrong(http: httpx.AsyncC
     made = await a_credential(http, (await a_supplier(http))["id"])
     await hear(opened, report(made))
     async with opened.transaction() as session:
-        await note_acceptance(session, usage((made["id"], str(new_id()), datetime.now(UTC) + timedelta(seconds=1))))
+        await note_acceptance(session, [usage((made["id"], str(new_id()), datetime.now(UTC) + timedelta(seconds=1)))])
 
     await hear(opened, report(made, observer="r2"))
 

@@ -40,6 +40,7 @@ from modelbus.catalog.domain.tags import forgotten, left_to_rules, tagged, with_
 from modelbus.catalog.store.prices import CHARGES
 from modelbus.catalog.store.tables import outbox
 from modelbus.chassis.database import Database
+from modelbus.chassis.hearing import Heard
 from modelbus.chassis.ids import new_id
 from modelbus.contracts.bus import USAGE
 from modelbus.contracts.catalog import ModelChanged, TagChanged
@@ -101,9 +102,13 @@ def usage_of(*model_ids: str, outcome: str = "ok", days_ago: int = 0, is_shadow:
     return UsageRecorded(router_id="r1", requests=[request(each) for each in model_ids])
 
 
-async def count(store: Database, usage: UsageRecorded, event_id: UUID | None = None) -> None:
+def heard(usage: UsageRecorded, event_id: UUID | None = None, told_at: datetime | None = None) -> Heard[UsageRecorded]:
+    return Heard(usage, Envelope(event_id or new_id(), usage.type, "/router", told_at or datetime.now(UTC), b""))
+
+
+async def count(store: Database, *usage: UsageRecorded) -> None:
     async with store.transaction() as session:
-        await count_usage(session, usage, event_id or new_id(), datetime.now(UTC))
+        await count_usage(session, [heard(each) for each in usage])
 
 
 async def test_a_tag_is_made_changed_and_deleted_and_each_is_told(http: httpx.AsyncClient, told: Told) -> None:
@@ -287,9 +292,7 @@ async def test_popular_is_what_served_the_most_lately(http: httpx.AsyncClient, s
 
     await tend_tags(store)
     before = await ids_with(http, tag)
-    again, event_id = usage_of(third, third), new_id()
-    for _ in range(2):
-        await count(store, again, event_id)
+    await count(store, usage_of(third, third))
     await tend_tags(store)
 
     assert before == {first, second}
@@ -326,21 +329,33 @@ async def test_a_batch_that_comes_twice_is_counted_once_and_remembered_for_as_lo
     http: httpx.AsyncClient, store: Database, database: FreshDatabase
 ) -> None:
     model = (await a_model(http))["id"]
-    event_id = new_id()
+    batch, another = heard(usage_of(model, model)), heard(usage_of(model))
+    late = heard(usage_of(model), told_at=datetime.now(UTC) - REMEMBERED - timedelta(hours=1))
 
-    for _ in range(2):
-        await count(store, usage_of(model, model), event_id)
-    async with store.transaction() as session:
-        await count_usage(session, usage_of(model), new_id(), datetime.now(UTC) - REMEMBERED - timedelta(hours=1))
+    for together in ([batch], [another, batch, batch, late], [late, another]):
+        async with store.transaction() as session:
+            await count_usage(session, together)
     await run_sql(database, "INSERT INTO catalog.heard_usage VALUES ($1, now() - interval '49 hours')", new_id())
     await run_sql(database, "INSERT INTO catalog.model_usage VALUES (current_date - 40, $1, 7)", UUID(model))
     async with store.transaction() as session:
         await forget_usage(session)
 
     rows = await run_sql(database, "SELECT requests FROM catalog.model_usage")
-    assert [row["requests"] for row in rows] == [2]
-    heard = await run_sql(database, "SELECT event_id FROM catalog.heard_usage")
-    assert [row["event_id"] for row in heard] == [event_id]
+    assert [row["requests"] for row in rows] == [3]
+    known = await run_sql(database, "SELECT event_id FROM catalog.heard_usage")
+    assert {row["event_id"] for row in known} == {batch.envelope.id, another.envelope.id}
+
+
+async def test_more_models_than_fit_into_a_statement_are_counted(
+    store: Database, database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelbus.catalog.store.usage._ADDED_AT_ONCE", 2)
+    models = [str(new_id()) for _ in range(5)]
+
+    await count(store, usage_of(*models), usage_of(*models[:3]))
+
+    rows = await run_sql(database, "SELECT model_id, requests FROM catalog.model_usage")
+    assert {str(row["model_id"]): row["requests"] for row in rows} == dict(zip(models, [2, 2, 2, 1, 1], strict=True))
 
 
 async def test_usage_told_on_the_bus_makes_a_model_popular(

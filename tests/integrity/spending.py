@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from nats.js import JetStreamContext
 
+from modelbus.chassis.hearing import Heard
 from modelbus.contracts.bus import USAGE
 from modelbus.contracts.envelope import Envelope
 from modelbus.contracts.records import SourceRecord
@@ -49,15 +50,17 @@ def a_request(*attempts: AttemptRecord, skipped: tuple[SkippedRecord, ...] = (),
 
 async def tell_usage(context: JetStreamContext, *requests: RequestRecord, event_id: UUID | None = None) -> Envelope:
     """Put a batch on the stream, as a router does; with an `event_id` that was told before it is a double."""
-    event = UsageRecorded(router_id="r", requests=list(requests))
-    envelope = Envelope(
-        id=event_id or uuid4(),
-        type=event.type,
-        source="/modelbus/router",
-        time=datetime.now(UTC),
-        data=event.model_dump_json().encode(),
-    )
+    envelope = a_batch(*requests, event_id=event_id).envelope
     # Past the stream's own net against doubles.
     headers = {**envelope.headers(), "Nats-Msg-Id": str(uuid4())}
-    await context.publish(event.type, envelope.data, stream=USAGE.name, headers=headers)
+    await context.publish(envelope.type, envelope.data, stream=USAGE.name, headers=headers)
     return envelope
+
+
+def a_batch(
+    *requests: RequestRecord, event_id: UUID | None = None, told_at: datetime | None = None
+) -> Heard[UsageRecorded]:
+    """Make a batch as it is heard, told now if not otherwise."""
+    event = UsageRecorded(router_id="r", requests=list(requests))
+    body, time = event.model_dump_json().encode(), told_at or datetime.now(UTC)
+    return Heard(event, Envelope(event_id or uuid4(), event.type, "/modelbus/router", time, body))

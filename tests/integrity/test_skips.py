@@ -12,7 +12,7 @@ from integrity.spending import a_request, an_attempt, tell_usage
 from integrity.teller import Teller, a_chain, a_complexity, a_model, a_source, a_split
 from modelbus.chassis.database import Database
 from modelbus.contracts.routing import ChainRecord
-from modelbus.contracts.usage import SkippedRecord, UsageRecorded
+from modelbus.contracts.usage import SkippedRecord
 from modelbus.integrity.actions import skips
 from modelbus.integrity.actions.skips import judge_skips, note_skips
 from modelbus.integrity.jobs import Audit
@@ -37,7 +37,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 async def opened(database: Database, *requests: Any) -> int:
     """Hear of requests and compare."""
     async with database.transaction() as session:
-        await note_skips(session, UsageRecorded(router_id="r", requests=list(requests)))
+        await note_skips(session, requests)
     async with database.transaction() as session:
         return await judge_skips(session)
 

@@ -1,4 +1,7 @@
-"""What the catalog hears."""
+"""What the catalog hears; of usage as much at once as waits."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +16,6 @@ from modelbus.contracts.bus import CATALOG_HEARS_HEALTH, CATALOG_HEARS_SYNC, CAT
 from modelbus.contracts.credentials import CredentialCooled, CredentialRejected
 from modelbus.contracts.health import SourceHealthChanged
 from modelbus.contracts.sync import ListingFetched
-from modelbus.contracts.usage import UsageRecorded
 
 
 def listen(sync: SyncClient) -> Hearing:
@@ -37,11 +39,12 @@ def listen_to_usage() -> Hearing:
     """Build the hearing of the USAGE stream."""
     hearing = Hearing(CATALOG_HEARS_USAGE)
 
-    @hearing.hear(UsageRecorded)
-    async def hear_usage(session: AsyncSession, heard: Heard[UsageRecorded]) -> None:
-        await note_acceptance(session, heard.event)
-        await note_uses(session, heard.event)
-        await count_usage(session, heard.event, heard.envelope.id, heard.envelope.time)
+    @hearing.hear_together
+    async def hear_usage(session: AsyncSession, heard: Sequence[Heard[Any]]) -> None:
+        told = [each.event for each in heard]
+        await note_acceptance(session, told)
+        await note_uses(session, told)
+        await count_usage(session, heard)
 
     return hearing
 

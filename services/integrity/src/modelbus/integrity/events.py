@@ -1,4 +1,4 @@
-"""What integrity hears: every change of what refers and is referred to, as much at once as waits, and usage."""
+"""What integrity hears: every change of what refers and is referred to, and usage; as much at once as waits."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,7 +12,6 @@ from modelbus.contracts.bus import INTEGRITY_HEARS_CATALOG, INTEGRITY_HEARS_USAG
 from modelbus.contracts.catalog import CatalogReset, RecordChanged
 from modelbus.contracts.event import Event
 from modelbus.contracts.feed import RecordChange
-from modelbus.contracts.usage import UsageRecorded
 from modelbus.integrity.actions.learning import News, learn
 from modelbus.integrity.actions.skips import note_skips
 from modelbus.integrity.actions.usage import count_usage
@@ -50,10 +49,9 @@ def listen_to_usage() -> Hearing:
     """Answer the hearing of the USAGE stream."""
     hearing = Hearing(INTEGRITY_HEARS_USAGE)
 
-    @hearing.hear(UsageRecorded)
-    async def usage_recorded(session: AsyncSession, heard: Heard[UsageRecorded]) -> None:
-        if await count_usage(session, heard.event, heard.envelope.id, heard.envelope.time):
-            await note_skips(session, heard.event)
+    @hearing.hear_together
+    async def usage_recorded(session: AsyncSession, heard: Sequence[Heard[Any]]) -> None:
+        await note_skips(session, await count_usage(session, heard))
 
     return hearing
 

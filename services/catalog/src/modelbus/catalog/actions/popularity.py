@@ -1,12 +1,14 @@
 """What usage tells of models: how many requests each served, on which day; the rules of tags may ask for it."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.store import usage as store
+from modelbus.chassis.hearing import Heard
 from modelbus.contracts.usage import RequestRecord, UsageRecorded
 
 MOST_DAYS = 30
@@ -17,15 +19,17 @@ REMEMBERED = timedelta(days=2)
 _SERVED = "ok"
 
 
-async def count_usage(session: AsyncSession, usage: UsageRecorded, event_id: UUID, told_at: datetime) -> None:
-    """Count the requests of a batch; one that comes twice is counted once, and one that is too old never.
+async def count_usage(session: AsyncSession, heard: Iterable[Heard[UsageRecorded]]) -> None:
+    """Count the requests of batches; one that comes twice is counted once, and one that is too old never.
 
     Batches are remembered for as long as they would count, so the whole stream may come again. Of a catalog, or a
     router, that was away for longer some requests are not counted, which changes the order of models little.
     """
-    if told_at < datetime.now(UTC) - REMEMBERED or not await store.is_heard_first(session, event_id, told_at):
-        return
-    await store.add_usage(session, Counter(served for request in usage.requests if (served := _served(request))))
+    oldest = datetime.now(UTC) - REMEMBERED
+    told = {each.envelope.id: each for each in heard if each.envelope.time >= oldest}
+    first = await store.note_batches(session, {key: each.envelope.time for key, each in told.items()})
+    requests = (request for key in first for request in told[key].event.requests)
+    await store.add_usage(session, Counter(served for request in requests if (served := _served(request))))
 
 
 async def forget_usage(session: AsyncSession) -> None:

@@ -1,5 +1,6 @@
 """What those who call suppliers tell of credentials that were not accepted, or had to rest."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -53,16 +54,15 @@ async def hear_cooling(session: AsyncSession, told: CredentialCooled) -> None:
     await _cool(session, credential, told, datetime.now(UTC))
 
 
-async def note_acceptance(session: AsyncSession, usage: UsageRecorded) -> None:
+async def note_acceptance(session: AsyncSession, told: Iterable[UsageRecorded]) -> None:
     """Use credentials again that served since they were said not to be accepted."""
     accepted_at: dict[UUID, datetime] = {}
     # A router whose clock is ahead must not have observers disbelieved for as long.
     now = datetime.now(UTC)
-    for request in usage.requests:
-        for attempt in request.attempts:
-            if attempt.credential_id is not None and attempt.outcome == _SERVED:
-                at = min(attempt.started_at, now)
-                accepted_at[attempt.credential_id] = max(at, accepted_at.get(attempt.credential_id, at))
+    for attempt in (attempt for usage in told for request in usage.requests for attempt in request.attempts):
+        if attempt.credential_id is not None and attempt.outcome == _SERVED:
+            at = min(attempt.started_at, now)
+            accepted_at[attempt.credential_id] = max(at, accepted_at.get(attempt.credential_id, at))
     for credential_id in sorted(await refusals.disprove(session, accepted_at)):
         try:
             credential = await credentials.lock_credential(session, credential_id)

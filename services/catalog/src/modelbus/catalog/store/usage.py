@@ -1,7 +1,8 @@
 """How much each model was used: requests served, by day, as routers tell; each batch is counted once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import batched
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,22 +11,27 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from modelbus.catalog.store.tables import heard_usage, model_usage, models
 
+_ADDED_AT_ONCE = 1000
 
-async def is_heard_first(session: AsyncSession, event_id: UUID, told_at: datetime) -> bool:
-    """Note that a batch is counted; false if it was before."""
-    noted = insert(heard_usage).values(event_id=event_id, told_at=told_at).on_conflict_do_nothing()
-    return (await session.execute(noted.returning(heard_usage.c.event_id))).one_or_none() is not None
+
+async def note_batches(session: AsyncSession, told_at: Mapping[UUID, datetime]) -> Sequence[UUID]:
+    """Note that batches are counted, by their events; answer those that were not before."""
+    # In one order, so that two replicas never wait for one another in a ring.
+    rows = [{"event_id": key, "told_at": told_at[key]} for key in sorted(told_at)]
+    if not rows:
+        return []
+    noted = insert(heard_usage).values(rows).on_conflict_do_nothing()
+    return (await session.scalars(noted.returning(heard_usage.c.event_id))).all()
 
 
 async def add_usage(session: AsyncSession, served: Mapping[tuple[date, UUID], int]) -> None:
     """Add requests served, by day and model."""
-    if not served:
-        return
     # In one order, so that two batches never wait for one another in a ring.
     counted = [{"day": day, "model_id": key, "requests": served[day, key]} for day, key in sorted(served)]
-    added = insert(model_usage).values(counted)
-    total = model_usage.c.requests + added.excluded.requests
-    await session.execute(added.on_conflict_do_update(index_elements=["day", "model_id"], set_={"requests": total}))
+    for some in batched(counted, _ADDED_AT_ONCE):
+        added = insert(model_usage).values(some)
+        total = model_usage.c.requests + added.excluded.requests
+        await session.execute(added.on_conflict_do_update(index_elements=["day", "model_id"], set_={"requests": total}))
 
 
 async def most_used(session: AsyncSession, *, today: date, days: int, count: int) -> list[UUID]:

@@ -1,11 +1,11 @@
 """Comparing what routers pass over with what was found: a skip that no finding explains is one itself."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from modelbus.contracts.usage import SkippedRecord, UsageRecorded
+from modelbus.contracts.usage import RequestRecord, SkippedRecord
 from modelbus.integrity.actions.findings import open_faults
 from modelbus.integrity.domain.findings import Fault
 from modelbus.integrity.domain.index import Telling
@@ -19,8 +19,8 @@ LONGEST_WAIT = timedelta(seconds=60)
 """A revision that was not heard by then is of a kind that is not followed."""
 
 
-async def note_skips(session: AsyncSession, told: UsageRecorded) -> None:
-    """Keep which places were passed over."""
+async def note_skips(session: AsyncSession, told: Iterable[RequestRecord]) -> None:
+    """Keep which places requests passed over."""
     await skips.add(session, _merged(told), datetime.now(UTC))
 
 
@@ -55,9 +55,9 @@ def _place_key(skipped: SkippedRecord) -> str:
     return "default" if skipped.reference_kind == HolderKind.MODEL else ""
 
 
-def _merged(told: UsageRecorded) -> Collection[Skip]:
+def _merged(told: Iterable[RequestRecord]) -> Collection[Skip]:
     merged: dict[object, Skip] = {}
-    for request in told.requests:
+    for request in told:
         for skipped in request.skipped:
             place_key = _place_key(skipped)
             key = (skipped.reference_kind, skipped.owner_id, place_key, skipped.target_id)

@@ -1,11 +1,12 @@
 """Counting what routers tell of requests, and answering who is used how much."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.chassis.hearing import Heard
 from modelbus.contracts.usage import RequestRecord, UsageRecorded
 from modelbus.integrity.domain.usage import EVERYTHING, RECENT, Share, Use
 from modelbus.integrity.store import usage as store
@@ -14,18 +15,20 @@ _KEPT = RECENT + timedelta(hours=1)
 _FAILED = ("failed", "cut")
 
 
-async def count_usage(session: AsyncSession, told: UsageRecorded, event_id: UUID, told_at: datetime) -> bool:
-    """Count the requests of a batch; false for one that was counted before, or is too old to be asked for."""
-    if told_at < datetime.now(UTC) - _KEPT or not await store.is_heard_first(session, event_id, told_at):
-        return False
+async def count_usage(session: AsyncSession, heard: Iterable[Heard[UsageRecorded]]) -> list[RequestRecord]:
+    """Count requests, and answer them: those of batches that were not counted before, and are not too old to be."""
+    oldest = datetime.now(UTC) - _KEPT
+    told = {each.envelope.id: each for each in heard if each.envelope.time >= oldest}
+    first = await store.note_batches(session, {key: each.envelope.time for key, each in told.items()})
+    counted = [request for key in first for request in told[key].event.requests]
     used: dict[tuple[datetime, UUID], Use] = {}
-    for request in told.requests:
+    for request in counted:
         hour = request.started_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         for target_id, has_failed in _targets(request).items():
             before = used.get((hour, target_id), Use())
             used[hour, target_id] = Use(before.requests + 1, before.failures + has_failed)
     await store.add(session, used)
-    return True
+    return counted
 
 
 async def share_of(session: AsyncSession, target_ids: Collection[UUID]) -> Share | None:

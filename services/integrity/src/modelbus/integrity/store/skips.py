@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from itertools import batched
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -12,25 +13,23 @@ from modelbus.integrity.domain.skips import Skip
 from modelbus.integrity.store.tables import findings, skips
 
 _KEY = ("holder_kind", "holder_id", "place_key", "target_id")
-_TAKEN_AT_ONCE = 1000
+_AT_ONCE = 1000
 
 
 async def add(session: AsyncSession, told: Collection[Skip], now: datetime) -> None:
     """Keep what was told until it is looked at; in one order, so that two batches never wait in a ring."""
-    if not told:
-        return
     ordered = sorted(told, key=lambda skip: (*skip.holder, skip.place_key, skip.target_id))
-    added = insert(skips).values(
-        [{**{name: getattr(skip, name) for name in Skip.__slots__}, "heard_at": now} for skip in ordered]
-    )
-    new = added.excluded
-    merged = {
-        "reason": new.reason,
-        "times": skips.c.times + new.times,
-        "skipped_at": sa.func.greatest(skips.c.skipped_at, new.skipped_at),
-        "catalog_revision": sa.func.greatest(skips.c.catalog_revision, new.catalog_revision),
-    }
-    await session.execute(added.on_conflict_do_update(index_elements=_KEY, set_=merged))
+    rows = [{**{name: getattr(skip, name) for name in Skip.__slots__}, "heard_at": now} for skip in ordered]
+    for some in batched(rows, _AT_ONCE):
+        added = insert(skips).values(some)
+        new = added.excluded
+        merged = {
+            "reason": new.reason,
+            "times": skips.c.times + new.times,
+            "skipped_at": sa.func.greatest(skips.c.skipped_at, new.skipped_at),
+            "catalog_revision": sa.func.greatest(skips.c.catalog_revision, new.catalog_revision),
+        }
+        await session.execute(added.on_conflict_do_update(index_elements=_KEY, set_=merged))
 
 
 async def are_waiting(session: AsyncSession) -> bool:
@@ -43,7 +42,7 @@ async def take(session: AsyncSession, *, revision: int, heard_before: datetime, 
     has_come = (skips.c.heard_at < heard_before) & (skips.c.catalog_revision <= revision)
     due = sa.select(*(skips.c[name] for name in _KEY)).where(has_come | (skips.c.heard_at < late_before))
     key = sa.tuple_(*(skips.c[name] for name in _KEY))
-    taken = sa.delete(skips).where(key.in_(due.limit(_TAKEN_AT_ONCE)))
+    taken = sa.delete(skips).where(key.in_(due.limit(_AT_ONCE)))
     rows = await session.execute(taken.returning(*(skips.c[name] for name in Skip.__slots__)))
     return [Skip(*row) for row in rows]
 

@@ -1,7 +1,8 @@
 """Queries about usage: requests by hour and target, each batch counted once, for as long as anybody looks back."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import batched
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,10 +16,14 @@ from modelbus.integrity.store.tables import heard_usage, usage_hours
 _ADDED_AT_ONCE = 1000
 
 
-async def is_heard_first(session: AsyncSession, event_id: UUID, told_at: datetime) -> bool:
-    """Note that a batch is counted; false if it was before."""
-    noted = insert(heard_usage).values(event_id=event_id, told_at=told_at).on_conflict_do_nothing()
-    return (await session.execute(noted.returning(heard_usage.c.event_id))).one_or_none() is not None
+async def note_batches(session: AsyncSession, told_at: Mapping[UUID, datetime]) -> Sequence[UUID]:
+    """Note that batches are counted, by their events; answer those that were not before."""
+    # In one order, so that two replicas never wait for one another in a ring.
+    rows = [{"event_id": key, "told_at": told_at[key]} for key in sorted(told_at)]
+    if not rows:
+        return []
+    noted = insert(heard_usage).values(rows).on_conflict_do_nothing()
+    return (await session.scalars(noted.returning(heard_usage.c.event_id))).all()
 
 
 async def add(session: AsyncSession, used: Mapping[tuple[datetime, UUID], Use]) -> None:
@@ -28,8 +33,8 @@ async def add(session: AsyncSession, used: Mapping[tuple[datetime, UUID], Use]) 
         {"hour": hour, "target_id": target_id, "requests": use.requests, "failures": use.failures}
         for (hour, target_id), use in sorted(used.items(), key=lambda each: each[0])
     ]
-    for start in range(0, len(counted), _ADDED_AT_ONCE):
-        added = insert(usage_hours).values(counted[start : start + _ADDED_AT_ONCE])
+    for some in batched(counted, _ADDED_AT_ONCE):
+        added = insert(usage_hours).values(some)
         totals = {name: usage_hours.c[name] + added.excluded[name] for name in ("requests", "failures")}
         await session.execute(added.on_conflict_do_update(index_elements=["hour", "target_id"], set_=totals))
 
