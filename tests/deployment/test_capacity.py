@@ -124,6 +124,11 @@ def findings() -> str:
     return f"a finding in {about(found)} ms (p99)"
 
 
+def usage_told() -> str:
+    catalog, integrity = (about(cell("hearing_usage", part)) for part in ("catalog", "integrity"))
+    return f"| {catalog} batches of 20 requests a second at the catalog, {integrity} at integrity;"
+
+
 @pytest.mark.parametrize(
     "measured",
     [
@@ -143,6 +148,7 @@ def findings() -> str:
         relaying,
         listings,
         findings,
+        usage_told,
     ],
     ids=lambda measured: measured.__name__,
 )
