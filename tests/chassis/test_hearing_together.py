@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -194,6 +195,36 @@ async def test_what_is_heard_together_goes_on_with_the_trace_of_each(catalog_dat
 
     assert listener.heard == [told]
     assert causes_of(kept, "process sync.requested") == ["", *sorted(causes)]
+
+
+async def test_others_have_their_turn_while_much_is_read(
+    catalog_database: Database, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener, attached = Listener(), Hearing(CONSUMER)
+    attached.hear_together(listener.hear)
+    attached.attach(Bus(bus.url, service="catalog"), catalog_database, parking)
+    turns, read_at = 0, []
+
+    async def take_turns() -> None:
+        nonlocal turns
+        turns += 1
+
+    def read(message: Msg) -> Heard[Any] | None:
+        read_at.append(turns)
+        return Hearing._read(attached, message)
+
+    monkeypatch.setattr(attached, "_read", read)
+    async with telling(bus) as context:
+        told = [await tell(context) for _ in range(5)]
+        subscription = await context.pull_subscribe_bind(CONSUMER.durable, stream=CONSUMER.stream.name)
+        messages = await subscription.fetch(len(told))
+
+        others = asyncio.create_task(repeat("others", take_turns, every_s=0))
+        assert await attached._delivered_together(messages)
+        await stop([others])
+
+    assert listener.heard == [told]
+    assert len(set(read_at)) == len(told)
 
 
 async def test_what_takes_the_database_too_long_together_is_heard_one_by_one(

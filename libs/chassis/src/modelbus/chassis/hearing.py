@@ -190,7 +190,12 @@ class Hearing:
         if any(self._settling.is_suspect(each) for each in messages):
             return False
         try:
-            heard = [each for message in messages if (each := self._read(message)) is not None]
+            heard = []
+            for message in messages:
+                if (each := self._read(message)) is not None:
+                    heard.append(each)
+                # To read all of it takes up to a tenth of a second, and callers wait meanwhile.
+                await asyncio.sleep(0)
             correlations = {each.envelope.correlation_id for each in heard}
             joined = {"correlation_id": correlations.pop()} if len(correlations) == 1 else {}
             with bound_contextvars(**joined), self._spans_of(heard):
