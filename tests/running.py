@@ -33,7 +33,15 @@ async def serving(app: Any, patience: Patience = Patience(head_s=15.0)) -> Async
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     http: Any = partial(Connection, patience=patience)
-    config = uvicorn.Config(app, http=http, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app,
+        http=http,
+        log_config=None,
+        access_log=False,
+        # As services have it: nobody finds his connection closed under a request, though all stood still for seconds.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=2,
+    )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
