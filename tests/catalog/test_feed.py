@@ -13,6 +13,7 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from builders import a_credential, a_model, a_served_model, a_source, a_supplier, an_event
@@ -54,6 +55,12 @@ async def following(catalog_url: str, bus_url: str, keep: Path | None = None) ->
 
 def administrator(url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=20)
+
+
+def a_message(client: Client, event: Event, **fields: Any) -> Msg:
+    """Make a message as it is heard; the fields are those of its envelope."""
+    told = Envelope(new_id(), event.type, "/test", datetime.now(UTC), b"", **fields)
+    return Msg(client, event.type, data=event.model_dump_json().encode(), headers=told.headers())
 
 
 async def some_changes(http: httpx.AsyncClient) -> None:
@@ -133,9 +140,7 @@ async def test_what_a_lost_stream_is_told_again_of_an_older_epoch_makes_no_follo
         client = await bus.client()
 
         def hear(event: Event, revision: int) -> bool:
-            told = Envelope(new_id(), event.type, "/test", datetime.now(UTC), b"", revision=revision, epoch=older)
-            body = event.model_dump_json().encode()
-            follower._heard(Msg(client, event.type, data=body, headers=told.headers()))
+            follower._heard(a_message(client, event, revision=revision, epoch=older))
             asks, follower._must_ask = follower._must_ask, False
             return asks
 
@@ -156,12 +161,8 @@ async def test_changes_that_are_applied_together_are_told_in_the_trace_of_each(
         client, place, causes = await bus.client(), follower.revision, [a_cause(), a_cause()]
 
         def hear(revision: int, cause: str) -> None:
-            event, now = ModelChanged.gone(uuid4()), datetime.now(UTC)
-            told = Envelope(
-                new_id(), event.type, "/test", now, b"", revision=revision, epoch=follower.epoch, trace_parent=cause
-            )
-            body = event.model_dump_json().encode()
-            follower._heard(Msg(client, event.type, data=body, headers=told.headers()))
+            event, epoch = ModelChanged.gone(uuid4()), follower.epoch
+            follower._heard(a_message(client, event, revision=revision, epoch=epoch, trace_parent=cause))
 
         with kept_spans() as kept:
             hear(place + 2, causes[1])

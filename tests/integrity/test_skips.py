@@ -106,6 +106,21 @@ async def test_a_skip_of_a_level_is_known_by_its_target_and_one_of_a_place_that_
     assert await opened(integrity_database, a_request(skipped=(of_level,))) == 1
 
 
+async def test_more_places_than_fit_into_a_statement_are_kept(
+    audit: Audit, catalog: Teller, integrity_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelbus.integrity.store.skips._AT_ONCE", 2)
+    models = [a_model() for _ in range(3)]
+    chain = a_chain(*models)
+    for record in (*models, chain):
+        catalog.commit(record)
+    await audit.look()
+
+    # The last is taken when they are looked at again.
+    assert await opened(integrity_database, a_request(skipped=tuple(a_skip(chain, step) for step in range(3)))) == 2
+    assert await opened(integrity_database) == 1
+
+
 async def test_a_skip_of_an_arm_that_no_finding_explains_is_one(
     audit: Audit, catalog: Teller, integrity_database: Database
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from modelbus.launcher.errors import (
 from modelbus.launcher.files import set_aside, write_private
 from modelbus.launcher.home import Home
 from modelbus.launcher.lock import Lock
-from modelbus.launcher.ports import check_free
+from modelbus.launcher.ports import LOOPBACK, check_free, free_port
 from modelbus.launcher.preparation import fingerprint, is_prepared
 from modelbus.launcher.progress import Progress
 from modelbus.launcher.reset import reset
@@ -54,6 +55,18 @@ def test_a_port_in_use_names_port_and_variable() -> None:
 
         with pytest.raises(PortInUseError, match=rf"Port {port} for catalog .*MODELBUS_CATALOG_PORT"):
             check_free("catalog", "127.0.0.1", port)
+
+
+def test_a_port_of_our_own_choice_is_free_and_none_that_the_system_gives_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    with suppress(FileNotFoundError):  # elsewhere than on Linux they begin at 49152
+        first_of_system = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+        assert all(free_port() < first_of_system for _ in range(20))
+    with socket.create_server((LOOPBACK, 0)) as taken, socket.create_server((LOOPBACK, 0)) as given_up:
+        offered = [each.getsockname()[1] for each in (taken, given_up)]
+        given_up.close()
+        monkeypatch.setattr("modelbus.launcher.ports.OFFERED", offered)
+
+        assert {free_port() for _ in range(20)} == {offered[1]}
 
 
 def test_a_foreign_interface_is_a_bad_setting() -> None:

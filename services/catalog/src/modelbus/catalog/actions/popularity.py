@@ -25,10 +25,8 @@ async def count_usage(session: AsyncSession, heard: Iterable[Heard[UsageRecorded
     Batches are remembered for as long as they would count, so the whole stream may come again. Of a catalog, or a
     router, that was away for longer some requests are not counted, which changes the order of models little.
     """
-    oldest = datetime.now(UTC) - REMEMBERED
-    told = {each.envelope.id: each for each in heard if each.envelope.time >= oldest}
-    first = await store.note_batches(session, {key: each.envelope.time for key, each in told.items()})
-    requests = (request for key in first for request in told[key].event.requests)
+    told = await store.take_uncounted(session, heard, since=datetime.now(UTC) - REMEMBERED)
+    requests = (request for usage in told for request in usage.requests)
     await store.add_usage(session, Counter(served for request in requests if (served := _served(request))))
 
 

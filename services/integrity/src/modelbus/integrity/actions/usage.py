@@ -17,10 +17,8 @@ _FAILED = ("failed", "cut")
 
 async def count_usage(session: AsyncSession, heard: Iterable[Heard[UsageRecorded]]) -> list[RequestRecord]:
     """Count requests, and answer them: those of batches that were not counted before, and are not too old to be."""
-    oldest = datetime.now(UTC) - _KEPT
-    told = {each.envelope.id: each for each in heard if each.envelope.time >= oldest}
-    first = await store.note_batches(session, {key: each.envelope.time for key, each in told.items()})
-    counted = [request for key in first for request in told[key].event.requests]
+    told = await store.take_uncounted(session, heard, since=datetime.now(UTC) - _KEPT)
+    counted = [request for usage in told for request in usage.requests]
     used: dict[tuple[datetime, UUID], Use] = {}
     for request in counted:
         hour = request.started_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

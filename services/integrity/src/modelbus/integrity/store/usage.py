@@ -1,6 +1,6 @@
 """Queries about usage: requests by hour and target, each batch counted once, for as long as anybody looks back."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from itertools import batched
 from uuid import UUID
@@ -9,6 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from modelbus.chassis.first_heard import first_heard
+from modelbus.chassis.hearing import Heard
+from modelbus.contracts.usage import UsageRecorded
 from modelbus.integrity.domain.usage import Use
 from modelbus.integrity.store.keys import among
 from modelbus.integrity.store.tables import heard_usage, usage_hours
@@ -16,14 +19,11 @@ from modelbus.integrity.store.tables import heard_usage, usage_hours
 _ADDED_AT_ONCE = 1000
 
 
-async def note_batches(session: AsyncSession, told_at: Mapping[UUID, datetime]) -> Sequence[UUID]:
-    """Note that batches are counted, by their events; answer those that were not before."""
-    # In one order, so that two replicas never wait for one another in a ring.
-    rows = [{"event_id": key, "told_at": told_at[key]} for key in sorted(told_at)]
-    if not rows:
-        return []
-    noted = insert(heard_usage).values(rows).on_conflict_do_nothing()
-    return (await session.scalars(noted.returning(heard_usage.c.event_id))).all()
+async def take_uncounted(
+    session: AsyncSession, heard: Iterable[Heard[UsageRecorded]], *, since: datetime
+) -> list[UsageRecorded]:
+    """Answer the batches that were not counted before and are not older, and note that they are."""
+    return await first_heard(session, heard_usage, heard, since=since)
 
 
 async def add(session: AsyncSession, used: Mapping[tuple[datetime, UUID], Use]) -> None:
